@@ -1,0 +1,28 @@
+"""whowhere: who is where, and how sure are we? Radar, cameras and WiFi fused into one live stream of named positions.
+
+The public names are loaded on first use, so that `import whowhere` costs nothing:
+`subscribe(endpoint)` and `read_session(path)` give messages, `Engine(site).step(message)` fuses them.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .fusion.engine import Engine as Engine
+    from .nodes.session import read_session as read_session
+    from .nodes.subscription import subscribe as subscribe
+    from .sitefile import load_site as load_site
+
+_PUBLIC = {
+    "Engine": "fusion.engine",
+    "load_site": "sitefile",
+    "read_session": "nodes.session",
+    "subscribe": "nodes.subscription",
+}
+__all__ = ["Engine", "load_site", "read_session", "subscribe"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(import_module(f".{_PUBLIC[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,1 @@
+"""The command line, the process table, the supervisor, example sites and systemd units."""

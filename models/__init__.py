@@ -1,0 +1,1 @@
+"""Networks, their training, and the ONNX files with model cards that the runtime loads."""
