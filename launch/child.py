@@ -1,0 +1,78 @@
+"""What every spawned process starts with: it ties the process to the supervisor, then hands over to the node.
+
+The exit status tells the supervisor what to do: 0 finished, leave it; 3 (EXIT_REFUSED) a person has to act, try again
+slowly; anything else crashed, start it again. It imports nothing that a node does not need.
+"""
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import threading
+import traceback
+from importlib import import_module
+from pathlib import Path
+from types import FrameType
+
+from ..drivers.errors import DeviceRefused
+from ..nodes.node import NodeConfig
+from .errors import in_one_sentence
+
+GRACE_S = 5  # from being asked to stop to being killed
+EXIT_CRASHED = 1
+EXIT_REFUSED = 3
+_PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15  # linux/prctl.h
+
+
+def run(module: str, config: NodeConfig, supervisor_pid: int) -> None:
+    """Be the process `config.name`: import `module` (a node, absolute name) and run its main(config, stop)."""
+    stop = threading.Event()
+    _obey_signals(stop)
+    _die_with(supervisor_pid, config.name)
+    os.dup2(2, 1)  # standard output belongs to the command, for its --json
+    try:
+        import_module(module).main(config, stop)
+    except DeviceRefused as error:
+        _complain(config, error)
+        _leave(EXIT_REFUSED)
+    except Exception as error:
+        _complain(config, error)
+        _leave(EXIT_CRASHED)
+
+
+def _obey_signals(stop: threading.Event) -> None:
+    """SIGINT and SIGTERM ask the node to stop; a node that does not is ended by the kernel's alarm clock, so that
+    nothing is left even where the supervisor is gone and can no longer kill it."""
+
+    def ask(_signal: int, _frame: FrameType | None) -> None:
+        stop.set()
+        signal.alarm(GRACE_S)
+
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, ask)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})  # the supervisor started us blocked
+
+
+def _die_with(supervisor_pid: int, name: str) -> None:
+    """Out of the terminal's group (Ctrl-C is the supervisor's to pass on), but stopped when the supervisor dies."""
+    os.setpgid(0, 0)
+    prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else (lambda *_: 0)
+    prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+    prctl(_PR_SET_NAME, name[:15].encode(), 0, 0, 0)
+    if os.getppid() != supervisor_pid:  # it died before it could be watched
+        _leave(EXIT_CRASHED)
+
+
+def _complain(config: NodeConfig, error: Exception) -> None:
+    """One sentence for people, the whole trace into the run's folder for those who mend whowhere."""
+    print(f"{config.name}: {in_one_sentence(error)}", file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # no folder to write to: the sentence has been said
+        (Path(config.run_dir) / f"{config.name}.crash").write_text(traceback.format_exc(), encoding="utf-8")
+
+
+def _leave(status: int) -> None:
+    """At once: a thread or socket that a failed node left behind must not keep a dead process alive."""
+    sys.stderr.flush()
+    os._exit(status)

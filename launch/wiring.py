@@ -1,0 +1,125 @@
+"""From the site file to what the processes are given: "simulated" becomes real paths and addresses, ports are chosen
+or checked, and the published site loses every hardware address. It starts nothing."""
+
+import socket
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from ..sitefile import SIMULATED, Site, published
+from .errors import LaunchError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wiring:
+    """private: the wired site with addresses, for WiFi nodes and the simulator only; public: with pseudonyms.
+
+    options: what the simulator must know (epoch_ns, http_port); empty where nothing is simulated.
+    """
+
+    private: Site = field(repr=False)
+    public: Site
+    run_dir: str
+    options: dict[str, str]
+
+    @property
+    def is_simulated(self) -> bool:
+        return bool(self.options)
+
+
+def wire(site: Site, run_dir: str | Path) -> Wiring:
+    """Give every simulated sensor the path or address at which its virtual twin will answer.
+
+    Raises SiteError or OSError where the site's key file cannot be used.
+    """
+    options: dict[str, str] = {}
+    wired = site
+    if has_simulated(site):
+        port = free_port()
+        options = {"epoch_ns": str(time.time_ns()), "http_port": str(port)}
+        wired = _with_twins(site, Path(run_dir), port)
+    return Wiring(private=wired, public=without_addresses(wired), run_dir=str(run_dir), options=options)
+
+
+def has_simulated(site: Site) -> bool:
+    sources = [radar.data_port for radar in site.radars]
+    sources += [sensor.source for sensor in (*site.cameras, *site.sniffers)]
+    return SIMULATED in sources
+
+
+def without_addresses(site: Site) -> Site:
+    """The site as it may be published; a site without devices needs no key and makes none."""
+    if not any(identity.devices for identity in site.identities):
+        return published(site, str)
+    from ..drivers.wifi import enrolled_pseudonym, load_key  # only now: a site without devices needs no radio
+
+    key = load_key(site.privacy.key)
+    return published(site, lambda address: enrolled_pseudonym(key, address))
+
+
+def free_port(host: str = "127.0.0.1", count: int = 1) -> int:
+    """The first of `count` neighbouring TCP ports that nobody uses now."""
+    for _ in range(100):
+        with socket.socket() as probe:
+            probe.bind((host, 0))
+            first = probe.getsockname()[1]
+        if first + count < 65535 and all(is_free(host, first + offset) for offset in range(count)):
+            return first
+    raise LaunchError(f"no {count} free neighbouring ports on {host}", "whowhere doctor")
+
+
+def is_free(host: str, port: int) -> bool:
+    """Whether this machine could listen there now; an address that is not ours counts as not free."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def require_free(site: Site) -> None:
+    """Raise LaunchError where the site's bus or page could not listen."""
+    for port in range(site.bus.port, site.bus.port + 3):
+        if not is_free(site.bus.host, port):
+            raise LaunchError(
+                f"bus.port = {site.bus.port}: {site.bus.host}:{port} cannot be listened on: in use by another program "
+                "(perhaps another whowhere) or not an address of this machine; choose another bus.port",
+                f"ss -ltnp 'sport = :{port}'",
+            )
+    if site.page.port and not is_free(site.page.host, site.page.port):
+        raise LaunchError(
+            f"page.port = {site.page.port}: {site.page.host}:{site.page.port} cannot be listened on: in use by another "
+            "program or not an address of this machine; choose another page.port",
+            f"ss -ltnp 'sport = :{site.page.port}'",
+        )
+
+
+def with_free_ports(site: Site, page_port: int | None = None) -> Site:
+    """The site on loopback ports that nobody uses, or with the page where the caller wants it."""
+    bus = replace(site.bus, host="127.0.0.1", port=free_port(count=3))
+    page = replace(site.page, host="127.0.0.1", port=page_port or free_port())
+    return replace(site, bus=bus, page=page)
+
+
+def _with_twins(site: Site, run_dir: Path, http_port: int) -> Site:
+    radars = [
+        replace(radar, cli_port=str(run_dir / f"{radar.id}.cli"), data_port=str(run_dir / f"{radar.id}.data"))
+        if radar.data_port == SIMULATED
+        else radar
+        for radar in site.radars
+    ]
+    cameras = [
+        replace(camera, source=f"http://127.0.0.1:{http_port}/{camera.id}.mjpeg")
+        if camera.source == SIMULATED
+        else camera
+        for camera in site.cameras
+    ]
+    sniffers = [
+        replace(sniffer, source=f"pcap:{run_dir / f'{sniffer.id}.pcap'}") if sniffer.source == SIMULATED else sniffer
+        for sniffer in site.sniffers
+    ]
+    return replace(site, radars=tuple(radars), cameras=tuple(cameras), sniffers=tuple(sniffers))
