@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-_KB_PER_MB = 1024.0
+_BYTES_PER_MB = 1e6
 
 
 def memory_by_process(root: int | None = None) -> dict[str, float]:
@@ -13,7 +13,7 @@ def memory_by_process(root: int | None = None) -> dict[str, float]:
     for pid in descendants(root or os.getpid()):
         try:
             name = Path(f"/proc/{pid}/comm").read_text().strip()
-            found[f"{name} {pid}"] = round(_pss_kb(pid) / _KB_PER_MB, 1)
+            found[f"{name} {pid}"] = round(_pss_bytes(pid) / _BYTES_PER_MB, 1)
         except OSError:
             continue  # it ended: it uses nothing
     return found
@@ -36,8 +36,8 @@ def descendants(root: int) -> list[int]:
     return tree
 
 
-def _pss_kb(pid: int) -> float:
+def _pss_bytes(pid: int) -> float:
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         if line.startswith("Pss:"):
-            return float(line.split()[1])
+            return float(line.split()[1]) * 1024
     return 0.0

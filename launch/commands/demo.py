@@ -1,0 +1,124 @@
+"""See whowhere run without any hardware.
+
+A simulated site whose sensors speak their real formats (UART bytes, radiotap bytes, MJPEG), the real processes that
+read them, and the live page. It runs until Ctrl-C or --seconds and leaves no process behind. With --json the last line
+on standard output is one JSON object with the figures of the run.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+import time
+import webbrowser
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from ...sitefile import Simulated, Site, load_site
+from ..listening import Listener
+from ..memory import memory_by_process
+from ..processes import process_table
+from ..running import PageWatch, SupervisorHeart, page_url, run_folder, stop_on_signals
+from ..supervisor import Supervisor
+from ..wiring import is_free, wire, with_free_ports
+
+EXAMPLE = """
+whowhere demo                                  # Ctrl-C ends it
+whowhere demo --seconds 40 --json --no-browser # for a program
+whowhere demo --record demo.mcap --faults "radar-1:unplug@20+5"
+"""
+SITE = Path(__file__).parents[1] / "sites" / "demo.toml"
+MEMORY_EVERY_S = 5.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seconds", type=float, metavar="N", help="end by itself after N seconds")
+    parser.add_argument("--json", action="store_true", help="print the figures as a last JSON line")
+    parser.add_argument("--no-browser", action="store_true", help="only print the page's address")
+    parser.add_argument("--seed", type=int, metavar="N", help="another world (default 1)")
+    parser.add_argument("--record", metavar="FILE", help="record the session to FILE")
+    parser.add_argument("--port", type=int, metavar="P", help="the page's port (default 8010, or a free one)")
+    parser.add_argument("--faults", default="", metavar="SPEC", help="faults of the simulated sensors (docs/site.md)")
+
+
+def run(args: argparse.Namespace) -> int:
+    started_s = time.monotonic()
+    stop = stop_on_signals(args.seconds)
+    with run_folder() as folder:
+        wiring = wire(demo_site(folder, args.seed, args.port), folder)
+        record_to = str(Path(args.record).resolve()) if args.record else ""
+        supervisor = Supervisor(process_table(wiring, record_to=record_to, simulated={"faults": args.faults}))
+        page = PageWatch(page_url(wiring.public.page), lambda url: _announce(url, wiring.public, args))
+        memory = MemoryWatch()
+        with Listener(wiring.public.bus) as listener, SupervisorHeart(wiring.public.bus, supervisor) as heart:
+
+            def tick() -> None:
+                page.poll()
+                heart.beat()
+                memory.poll()
+
+            supervisor.run(stop, tick)
+        figures = {
+            **listener.score.result(),
+            "restarts": sum(supervisor.restarts.values()),
+            "memory_mb": round(sum(memory.largest.values()), 1),
+            "memory_by_process_mb": memory.largest,
+            "seconds": round(time.monotonic() - started_s, 1),
+        }
+    if args.json:
+        print(json.dumps(figures), flush=True)
+    else:
+        print(in_words(figures))
+    return 1 if supervisor.given_up else 0
+
+
+def demo_site(folder: Path, seed: int | None, page_port: int | None) -> Site:
+    """The shipped demo on its own ports where they are free, else on free ones; its key lives with the run."""
+    site = load_site(SITE)
+    if seed is not None:
+        site = replace(site, simulated=replace(site.simulated or Simulated(), seed=seed))
+    site = replace(site, privacy=replace(site.privacy, key=str(folder / "site.key")))
+    wanted = page_port or site.page.port
+    if all(is_free(site.bus.host, port) for port in range(site.bus.port, site.bus.port + 3)) and is_free(
+        site.page.host, wanted
+    ):
+        return replace(site, page=replace(site.page, port=wanted))
+    return with_free_ports(site, page_port)
+
+
+class MemoryWatch:
+    """Keeps the largest sample of what all processes together used; `poll()` costs nothing between samples."""
+
+    def __init__(self) -> None:
+        self.largest: dict[str, float] = {}
+        self._next_s = time.monotonic() + MEMORY_EVERY_S
+
+    def poll(self) -> None:
+        if time.monotonic() < self._next_s:
+            return
+        self._next_s = time.monotonic() + MEMORY_EVERY_S
+        sample = memory_by_process()
+        if sum(sample.values()) > sum(self.largest.values()):
+            self.largest = sample
+
+
+def in_words(figures: dict[str, object]) -> str:
+    share, error = figures["named_right"], figures["position_error_m"]
+    if not isinstance(share, float) or not isinstance(error, float):
+        return f"{figures['messages']} messages; it ran too short a time to score (15 s are needed)"
+    return (
+        f"named right {share:.0%} of the time, position error {error:.2f} m on average, "
+        f"{figures['messages']} messages, {figures['memory_mb']} MB"
+    )
+
+
+def _announce(url: str, site: Site, args: argparse.Namespace) -> None:
+    out = sys.stderr if args.json else sys.stdout
+    print(f"whowhere demo: {url}", file=out, flush=True)
+    where = "" if site.bus.port == 7310 else f" --bus tcp://{site.bus.host}:{site.bus.port}"
+    print(f"  also: whowhere watch{where}, whowhere record OUT.mcap{where}; Ctrl-C ends it", file=out, flush=True)
+    if not args.no_browser and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        with contextlib.suppress(webbrowser.Error):
+            webbrowser.open(url)

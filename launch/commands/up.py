@@ -1,0 +1,46 @@
+"""Run a site: every sensor in its file, fusion, and the live page, until Ctrl-C.
+
+Sensors whose source is "simulated" get their virtual twin, so a site can be tried before its hardware is there.
+Exit status 0: stopped as asked. 1: it could not start, or a process crashed so often that it was given up.
+"""
+
+import argparse
+from pathlib import Path
+
+from ...sitefile import load_site
+from ..processes import process_table
+from ..running import PageWatch, SupervisorHeart, page_url, run_folder, stop_on_signals
+from ..supervisor import Supervisor
+from ..wiring import require_free, wire
+
+EXAMPLE = """
+whowhere check site.toml && whowhere up site.toml
+whowhere up site.toml --record today.mcap
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("site", metavar="SITE", help="the site file (TOML; docs/site.md)")
+    parser.add_argument("--seconds", type=float, metavar="N", help="end by itself after N seconds")
+    parser.add_argument("--record", metavar="FILE", help="record the session to FILE")
+    parser.add_argument("--faults", default="", metavar="SPEC", help="faults of simulated sensors (docs/site.md)")
+
+
+def run(args: argparse.Namespace) -> int:
+    site = load_site(args.site)
+    require_free(site)
+    stop = stop_on_signals(args.seconds)
+    with run_folder() as folder:
+        wiring = wire(site, folder)
+        record_to = str(Path(args.record).resolve()) if args.record else ""
+        rows = process_table(wiring, record_to=record_to, simulated={"faults": args.faults})
+        supervisor = Supervisor(rows)
+        page = PageWatch(page_url(site.page), lambda url: print(f"whowhere up: {url}", flush=True))
+        with SupervisorHeart(wiring.public.bus, supervisor) as heart:
+
+            def tick() -> None:
+                page.poll()
+                heart.beat()
+
+            supervisor.run(stop, tick)
+    return 1 if supervisor.given_up else 0

@@ -1,0 +1,95 @@
+"""What the commands that run processes share: a folder for the run, signals as an event, the page's address said as
+soon as it answers, and a heartbeat of the supervisor itself. It decides nothing about which processes run."""
+
+import contextlib
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from ..nodes.bus import Publisher
+from ..nodes.health import Heartbeat
+from ..sitefile import Bus, Page
+from .supervisor import Supervisor
+
+PAGE_RETRY_S = 0.25
+
+
+@contextlib.contextmanager
+def run_folder() -> Iterator[Path]:
+    """A fresh folder for pseudo-terminals, streams and keys; kept, and said, only where a process left its trace."""
+    folder = Path(tempfile.mkdtemp(prefix="whowhere-"))
+    try:
+        yield folder
+    finally:
+        if traces := sorted(folder.glob("*.crash")):
+            print(f"whowhere: traces for a bug report: {', '.join(map(str, traces))}", file=sys.stderr)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def stop_on_signals(seconds: float | None = None) -> threading.Event:
+    """An event that Ctrl-C, SIGTERM or the end of `seconds` sets."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    if seconds is not None:
+        timer = threading.Timer(seconds, stop.set)
+        timer.daemon = True
+        timer.start()
+    return stop
+
+
+def page_url(page: Page) -> str:
+    host = "localhost" if page.host in ("0.0.0.0", "::", "127.0.0.1") else page.host
+    return f"http://{host}:{page.port}/"
+
+
+class PageWatch:
+    """Calls `announce(url)` once, when the page answers. `poll()` costs nothing between tries."""
+
+    def __init__(self, url: str, announce: Callable[[str], None]) -> None:
+        self._url = url
+        self._announce = announce
+        self._next_s = 0.0
+        self.is_up = False
+
+    def poll(self) -> None:
+        if self.is_up or time.monotonic() < self._next_s:
+            return
+        self._next_s = time.monotonic() + PAGE_RETRY_S
+        with contextlib.suppress(urllib.error.URLError, OSError):
+            urllib.request.urlopen(self._url, timeout=0.5).close()
+            self.is_up = True
+            self._announce(self._url)
+
+
+class SupervisorHeart:
+    """The supervisor's own health on the bus: how often it restarted whom, and whom it gave up."""
+
+    def __init__(self, bus: Bus, supervisor: Supervisor) -> None:
+        self._publisher = Publisher(bus, "supervisor", wait_s=0.0)  # the hub is yet to be started
+        self._heartbeat = Heartbeat(self._publisher, "supervisor", clock_offset_s=0.0)  # on the hub's own machine
+        self._supervisor = supervisor
+
+    def __enter__(self) -> "SupervisorHeart":
+        return self
+
+    def __exit__(self, *_failure: object) -> None:
+        self._publisher.close()
+
+    def beat(self) -> None:
+        given_up = self._supervisor.given_up
+        counters = {f"restarts of {name}": n for name, n in self._supervisor.restarts.items() if n}
+        counters["restarts"] = sum(counters.values())
+        self._heartbeat.beat(
+            state="lost" if given_up else "ok",
+            detail=f"gave up {', '.join(given_up)}" if given_up else "",
+            counters=counters,
+        )
