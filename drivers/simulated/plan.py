@@ -1,0 +1,113 @@
+"""The floor plan as walkers and waves meet it: walls, doors, ways around corners.
+
+Pure geometry on the site file's area. It knows nobody: who walks where is `world`'s business.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse.csgraph import dijkstra
+
+from ...sitefile import Area
+
+Floats = NDArray[np.float64]
+
+WALL_CLEARANCE_M = 0.35  # how near to a wall a walker's centre may come
+DOOR_MIN_M = 0.6  # a narrower gap in the outer wall is not a door
+PROBE_M = 0.1  # spacing of the probes along the outer wall
+STEP_OUTSIDE_M = 1.0  # how far before the door somebody has really left
+
+
+class FloorPlan:
+    """Walls (W,4) as x1 y1 x2 y2 in m, the doors in the outer wall, and a roadmap of ways between visible points."""
+
+    def __init__(self, area: Area) -> None:
+        self.low = np.array([area.x_m[0], area.y_m[0]])
+        self.high = np.array([area.x_m[1], area.y_m[1]])
+        self.walls = np.asarray(area.walls, float).reshape(-1, 4)
+        self.doors = self._find_doors()
+        self._grid = self._grid_points()
+        clear = self.are_clear(np.repeat(self._grid, len(self._grid), 0), np.tile(self._grid, (len(self._grid), 1)))
+        distance = np.linalg.norm(self._grid[:, None] - self._grid[None], axis=2)
+        self._roads = np.where(clear.reshape(distance.shape), distance, 0.0)
+
+    def contains(self, points: Floats) -> NDArray[np.bool_]:
+        """Which of the points (N,2) lie inside the area."""
+        inside = (points >= self.low) & (points <= self.high)
+        return inside[:, 0] & inside[:, 1]
+
+    def count_walls(self, start: Floats, end: Floats) -> NDArray[np.int64]:
+        """How many walls each segment start (N,2) to end (N,2) crosses."""
+        if not len(self.walls):
+            return np.zeros(len(start), np.int64)
+        a, b = self.walls[None, :, :2], self.walls[None, :, 2:]
+        p, q = start[:, None], end[:, None]
+        apart = (_side(p, q, a) * _side(p, q, b) < 0) & (_side(a, b, p) * _side(a, b, q) < 0)
+        return apart.sum(axis=1)
+
+    def are_clear(self, start: Floats, end: Floats) -> NDArray[np.bool_]:
+        """Which segments (N,2) to (N,2) somebody can walk along without coming too near to a wall."""
+        along = end - start
+        length = np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
+        aside = np.column_stack((-along[:, 1], along[:, 0])) / length * WALL_CLEARANCE_M * 0.9
+        return (self.count_walls(start + aside, end + aside) == 0) & (self.count_walls(start - aside, end - aside) == 0)
+
+    def route(self, start: Floats, end: Floats) -> list[Floats]:
+        """Corner points from start (2,) to end (2,), the end included; straight where the plan knows no way."""
+        if self.are_clear(start[None], end[None])[0] or not len(self._grid):
+            return [end]
+        reach = self.are_clear(np.repeat(start[None], len(self._grid), 0), self._grid)
+        finish = self.are_clear(self._grid, np.repeat(end[None], len(self._grid), 0))
+        if not reach.any() or not finish.any():
+            return [end]
+        first = np.flatnonzero(reach)
+        cost, before, _ = dijkstra(self._roads, indices=first, return_predecessors=True, min_only=True)
+        total = cost + np.linalg.norm(self._grid - end, axis=1)
+        total[~finish] = np.inf
+        last = int(total.argmin())
+        way = [end]
+        while np.isfinite(total[last]) and last >= 0:
+            way.insert(0, self._grid[last])
+            last = int(before[last])
+        return way
+
+    def random_spot(self, rng: np.random.Generator) -> Floats:
+        """A place inside where somebody can stand."""
+        return rng.uniform(self.low + 2 * WALL_CLEARANCE_M, self.high - 2 * WALL_CLEARANCE_M)
+
+    def keep_inside(self, points: Floats) -> Floats:
+        return np.clip(points, self.low + WALL_CLEARANCE_M, self.high - WALL_CLEARANCE_M)
+
+    def _find_doors(self) -> list[tuple[Floats, Floats]]:
+        """(inside, outside) points of each gap in the outer wall; of the whole left side where there are no walls."""
+        doors = []
+        corners = [self.low, np.array([self.high[0], self.low[1]]), self.high, np.array([self.low[0], self.high[1]])]
+        for start, end in zip(corners, [*corners[1:], corners[0]], strict=True):
+            length = float(np.linalg.norm(end - start))
+            along = (end - start) / length
+            outward = np.array([along[1], -along[0]])
+            probes = start + along * np.arange(PROBE_M / 2, length, PROBE_M)[:, None]
+            is_open = self.count_walls(probes - outward * PROBE_M, probes + outward * PROBE_M) == 0
+            for first, last in _runs(is_open):
+                if (last - first) * PROBE_M >= DOOR_MIN_M:
+                    middle = (probes[first] + probes[last - 1]) / 2
+                    doors.append((middle - outward * 2 * WALL_CLEARANCE_M, middle + outward * STEP_OUTSIDE_M))
+        middle = np.array([self.low[0], (self.low[1] + self.high[1]) / 2])
+        return doors or [(middle + np.array([2 * WALL_CLEARANCE_M, 0.0]), middle - np.array([STEP_OUTSIDE_M, 0.0]))]
+
+    def _grid_points(self) -> Floats:
+        """Crossroads about a metre apart, coarser in large areas; none where there are no walls to walk around."""
+        spacing = max(1.0, float((self.high - self.low).max()) / 16)
+        x = np.arange(self.low[0] + 0.5, self.high[0], spacing)
+        y = np.arange(self.low[1] + 0.5, self.high[1], spacing)
+        return np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2) if len(self.walls) else np.zeros((0, 2))
+
+
+def _side(a: Floats, b: Floats, point: Floats) -> Floats:
+    """Positive where the point lies left of the line a to b, negative right of it."""
+    return (b[..., 0] - a[..., 0]) * (point[..., 1] - a[..., 1]) - (b[..., 1] - a[..., 1]) * (point[..., 0] - a[..., 0])
+
+
+def _runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """[first, last) of each run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], flags, [False])).astype(np.int8)))
+    return [(int(first), int(last)) for first, last in zip(edges[::2], edges[1::2], strict=True)]
