@@ -191,6 +191,10 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     revises: str | None = None
     track: int | None = None
 
+    def fields(self) -> dict[str, Any]:
+        """The fields by name, as `Location` takes them."""
+        return msgspec.structs.asdict(self)
+
 
 class Location(Person, frozen=True, kw_only=True, tag_field="kind", tag="location"):
     """One `Person` as a message of its own, on the topic `location/<id>`: a prefix subscribes to one person."""

@@ -1,0 +1,175 @@
+"""From one sensor message to positions on the floor with covariance: what the tracker is updated with.
+
+Cameras give foot points whose range error grows with distance squared; radars give clusters or the firmware's own
+targets with a polar error. Nothing here remembers anything.
+"""
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ..messages import CameraFrame, RadarFrame
+from ..sitefile import Area, Camera, Pinhole, Radar
+from .geometry import Floats, FloorMap, floor_map, pushed_covariance, radar_to_site
+
+HISTOGRAM = "hsv-8x8x4:1"
+FOOT_SD = 0.036  # of the box height: the scatter of HOG's box bottom around the feet (style.md section 3)
+SIDE_SD = 0.06  # of the box width
+CALIBRATION_SD_M = 0.10  # what an ordinary calibration leaves
+PERSON_HEIGHT_M, PERSON_HEIGHT_SD_M = 1.70, 0.10  # for boxes whose feet the image cuts off
+MAX_RANGE_SD_M = 2.5  # a foot point vaguer than this is no position
+OUTSIDE_M = 1.0  # how far outside the floor plan a detection may lie
+
+CAMERA_WEIGHT, RADAR_WEIGHT = 1.0, 0.4  # a radar frame comes more often and has more ghosts
+
+CLUSTER_M = 0.55  # points of one body lie closer than this to one another
+CLUSTER_POINTS = 3
+RADAR_RANGE_SD_M, RADAR_ANGLE_SD_RAD = 0.12, np.radians(3.0)
+BODY_DEPTH_M = 0.10  # the radar sees the near surface of a body, this far before its axis
+HEAD_ROOM_M = 2.4  # points above or below a person are ceiling, floor or ghosts
+
+
+class Detections(msgspec.Struct, frozen=True, kw_only=True):
+    """Bodies one sensor saw at one instant.
+
+    position (N,2) m; covariance (N,2,2) m2; score (N,), larger is surer; histogram (N,256) or None.
+    weight: how much one sighting counts towards believing that there is a body."""
+
+    source: str
+    t_ns: int
+    position: Floats
+    covariance: Floats
+    score: Floats
+    weight: float
+    histogram: NDArray[np.float32] | None = None
+
+    def __len__(self) -> int:
+        return len(self.position)
+
+
+class CameraView:
+    """One camera's geometry, ready for its frames."""
+
+    def __init__(self, camera: Camera, area: Area) -> None:
+        self._camera = camera
+        self._area = area
+        self._to_floor: FloorMap = floor_map(camera.calibration)
+
+    def detections(self, frame: CameraFrame) -> Detections:
+        """Foot points of the boxes; those near the horizon or off the plan are left out."""
+        width, height = self._camera.calibration.image_size
+        scale = np.array([width / frame.image_size[0], height / frame.image_size[1]])
+        boxes = frame.boxes.astype(np.float64) * np.tile(scale, 2)
+        position, covariance = self._foot_points(boxes)
+        cut = boxes[:, 1] + boxes[:, 3] >= height - 2
+        if cut.any() and isinstance(self._camera.calibration, Pinhole):
+            position[cut], covariance[cut] = self._from_heads(boxes[cut])
+        kept = np.isfinite(covariance).all(axis=(1, 2)) & _inside(self._area, position)
+        kept &= np.where(np.isfinite(covariance), covariance, 0).trace(axis1=1, axis2=2) < MAX_RANGE_SD_M**2
+        histogram = frame.descriptors.get(HISTOGRAM)
+        return Detections(
+            source=frame.source,
+            t_ns=frame.t_ns,
+            position=position[kept],
+            covariance=covariance[kept],
+            score=frame.scores[kept].astype(np.float64),
+            weight=CAMERA_WEIGHT,
+            histogram=histogram[kept] if histogram is not None and histogram.shape == (len(kept), 256) else None,
+        )
+
+    def _foot_points(self, boxes: Floats) -> tuple[Floats, Floats]:
+        """Positions and covariances of the boxes' feet (protocols D3, D6)."""
+        margin = self._camera.detector.foot_margin
+        feet = np.column_stack((boxes[:, 0] + boxes[:, 2] / 2, boxes[:, 1] + boxes[:, 3] * (1 - margin)))
+        variance = np.column_stack((SIDE_SD * boxes[:, 2], FOOT_SD * boxes[:, 3])) ** 2
+        covariance = pushed_covariance(self._to_floor, feet, variance)
+        return self._to_floor(feet), covariance + CALIBRATION_SD_M**2 * np.eye(2)
+
+    def _from_heads(self, boxes: Floats) -> tuple[Floats, Floats]:
+        """The same for boxes cut off by the image's lower edge, from the head and an ordinary person's height."""
+        heads = np.column_stack((boxes[:, 0] + boxes[:, 2] / 2, boxes[:, 1] + 0.05 * boxes[:, 3]))
+        variance = np.column_stack((SIDE_SD * boxes[:, 2], FOOT_SD * boxes[:, 3])) ** 2
+        covariance = pushed_covariance(self._to_floor, heads, variance, PERSON_HEIGHT_M)
+        taller = self._to_floor(heads, PERSON_HEIGHT_M + PERSON_HEIGHT_SD_M)
+        position = self._to_floor(heads, PERSON_HEIGHT_M)
+        spread = taller - position
+        return position, covariance + spread[:, :, None] * spread[:, None, :] + CALIBRATION_SD_M**2 * np.eye(2)
+
+
+class RadarView:
+    """One radar's geometry, ready for its frames."""
+
+    def __init__(self, radar: Radar, area: Area) -> None:
+        self._pose = radar.pose
+        self._area = area
+
+    def detections(self, frame: RadarFrame) -> Detections:
+        """Bodies in a frame: the firmware's targets where it tracks, else clusters of its points."""
+        if frame.targets is not None:
+            centres = frame.targets[:, 1:4].astype(np.float64)
+            score = np.maximum(frame.targets[:, 7].astype(np.float64), 0.1)
+            size = np.full(len(centres), 10.0)
+        else:
+            centres, size = self._clusters(frame.points.astype(np.float64))
+            score = size
+        where = radar_to_site(self._pose, centres)[:, :2]
+        origin = np.asarray(self._pose.position_m[:2])
+        outward = where - origin
+        distance = np.maximum(np.hypot(outward[:, 0], outward[:, 1]), 0.1)
+        outward = outward / distance[:, None]
+        where = where + BODY_DEPTH_M * outward
+        kept = _inside(self._area, where)
+        covariance = _polar_covariance(outward, distance, size)
+        return Detections(
+            source=frame.source,
+            t_ns=frame.t_ns,
+            position=where[kept],
+            covariance=covariance[kept],
+            score=score[kept],
+            weight=RADAR_WEIGHT,
+        )
+
+    def _clusters(self, points: Floats) -> tuple[Floats, Floats]:
+        """Centres (M,3) in the sensor frame and sizes (M,) of point clusters at a person's height."""
+        heights = radar_to_site(self._pose, points[:, :3])[:, 2]
+        points = points[(heights > -0.5) & (heights < HEAD_ROOM_M)]
+        labels = cluster(points[:, :2], CLUSTER_M)
+        sizes = np.bincount(labels) if len(labels) else np.zeros(0, int)
+        large = np.flatnonzero(sizes >= CLUSTER_POINTS)
+        centres = np.array([points[labels == label, :3].mean(axis=0) for label in large]).reshape(-1, 3)
+        return centres, sizes[large].astype(np.float64)
+
+
+def cluster(points: Floats, reach: float) -> NDArray[np.intp]:
+    """Labels (N,) of the connected groups of points (N,2) in which neighbours lie closer than `reach` (m)."""
+    labels = np.arange(len(points))
+    if not len(points):
+        return labels
+    near = ((points[:, None, :] - points[None, :, :]) ** 2).sum(axis=2) < reach * reach
+    while True:
+        smallest = np.where(near, labels[None, :], len(points)).min(axis=1)
+        if (smallest == labels).all():
+            return np.unique(labels, return_inverse=True)[1]
+        labels = smallest
+
+
+def _polar_covariance(outward: Floats, distance: Floats, size: Floats) -> Floats:
+    """Covariances (N,2,2): range error constant, lateral error growing with distance, both easing with points."""
+    share = 1 / np.sqrt(np.clip(size / 4, 1.0, 4.0))
+    along = (RADAR_RANGE_SD_M**2 + 0.08**2) * np.ones_like(distance)
+    across = (RADAR_ANGLE_SD_RAD * distance * share) ** 2 + 0.10**2
+    lateral = np.column_stack((-outward[:, 1], outward[:, 0]))
+    return (
+        outward[:, :, None] * outward[:, None, :] * along[:, None, None]
+        + lateral[:, :, None] * lateral[:, None, :] * across[:, None, None]
+    )
+
+
+def _inside(area: Area, position: Floats) -> NDArray[np.bool_]:
+    with np.errstate(invalid="ignore"):
+        return (
+            (position[:, 0] > area.x_m[0] - OUTSIDE_M)
+            & (position[:, 0] < area.x_m[1] + OUTSIDE_M)
+            & (position[:, 1] > area.y_m[0] - OUTSIDE_M)
+            & (position[:, 1] < area.y_m[1] + OUTSIDE_M)
+        )

@@ -1,0 +1,247 @@
+"""The engine: messages in, messages out, one object with one verb.
+
+`Engine(site).step(message)` reorders, tracks bodies, weighs identities and publishes. It does no I/O, reads no clock
+and draws no random numbers: the same messages in the same order give the same bytes, on run one and run thousand,
+before and after `snapshot` and `restore`.
+"""
+
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+
+from ..messages import (
+    CameraFrame,
+    Checkpoint,
+    Event,
+    Health,
+    Location,
+    Message,
+    RadarFrame,
+    Scene,
+    WifiWindow,
+    numbered,
+)
+from ..sitefile import Site, site_as_json
+from . import state as packing
+from .continuity import Continuity
+from .detections import CameraView, RadarView
+from .evidence.rssi import RssiEvidence
+from .geometry import Floats
+from .identities import Identities
+from .naming import Naming
+from .people import describe
+from .reorder import SECOND_NS, Reorder
+from .tracks import Tracker
+from .wireless import WirelessGrid
+
+SOURCE = "fusion"
+UNSEEN_VARIANCE_M2 = 1e6  # a lost body's place says nothing about a signal
+
+
+class Engine:
+    """Fuses one site's messages; `site` names devices as the messages do (by pseudonym, see sitefile.published)."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.site_hash = sha256(site_as_json(site).encode()).hexdigest()[:16]
+        enrolled = [identity for identity in site.identities if identity.consent]
+        self._names = tuple(identity.name for identity in enrolled)
+        pairs = [(device, row) for row, identity in enumerate(enrolled) for device in identity.devices]
+        self._device_row = {device: index for index, (device, _) in enumerate(pairs)}
+        self._owner_of = np.array([row for _, row in pairs], np.intp)
+        self._cameras = {camera.id: CameraView(camera, site.area) for camera in site.cameras}
+        self._radars = {radar.id: RadarView(radar, site.area) for radar in site.radars}
+        self._reorder = Reorder(site.fusion)
+        self._tracker = Tracker()
+        self._continuity = Continuity()
+        self._grid = WirelessGrid(site.area, site.sniffers, len(pairs))
+        self._rssi = RssiEvidence(site.fusion, site.sniffers, len(pairs), self._grid)
+        self._identities = Identities(self._names, self._owner_of, self._rssi)
+        self._naming = Naming(site.fusion)
+        self._heard: dict[str, dict[str, int]] = {name: {} for name in self._names}  # per identity: sniffer -> when
+        self._published: dict[str, int] = {}  # ids in the last scene, and since when
+        self._seq: dict[str, int] = {}
+        self._tick_ns = 0
+        self._checkpoint_ns = 0
+        self._counters: dict[str, int] = {}
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            CameraFrame: self._see_camera,
+            RadarFrame: self._see_radar,
+            WifiWindow: self._hear,
+        }
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """What became of every measurement: used, reordered, too_late and future per source, gated_out, unknown."""
+        gated = {"gated_out": self._tracker.gated_out} if self._tracker.gated_out else {}
+        return {**self._reorder.counters, **self._counters, **gated}
+
+    def begin(self, t_ns: int, restored_from: str = "") -> list[Message]:
+        """What a process says when it starts: a `started` event and a checkpoint to verify its recording from."""
+        text = f"restored from {restored_from}" if restored_from else "started with nothing remembered"
+        started = Event(source=SOURCE, t_ns=t_ns, type="started", id=SOURCE, text=text)
+        return [self._numbered(started), self._checkpoint(t_ns)]
+
+    def step(self, message: Message) -> list[Message]:
+        """Take one message in; what is to be published comes out, in order. Messages of other kinds do nothing."""
+        out: list[Message] = []
+        if not isinstance(message, Health) and type(message) not in self._handlers:
+            return out
+        self._reorder.push(message)
+        for released in self._reorder.released():
+            out.extend(self._tick_until(released.t_ns))
+            self._handlers[type(released)](released)
+        out.extend(self._tick_until(self._reorder.watermark_ns))
+        if out and self._tick_ns - self._checkpoint_ns >= self.site.fusion.checkpoint_s * SECOND_NS:
+            out.append(self._checkpoint(self._tick_ns))
+        return out
+
+    def _see_camera(self, frame: CameraFrame) -> None:
+        view = self._cameras.get(frame.source)
+        if view is None:
+            self._count(f"unknown:{frame.source}")
+            return
+        self._tracker.update(view.detections(frame))
+        self._follow_bodies()
+
+    def _see_radar(self, frame: RadarFrame) -> None:
+        view = self._radars.get(frame.source)
+        if view is None:
+            self._count(f"unknown:{frame.source}")
+            return
+        self._tracker.update(view.detections(frame))
+        self._follow_bodies()
+
+    def _hear(self, window: WifiWindow) -> None:
+        sniffer = self._rssi.sniffer_row(window.source)
+        if sniffer is None:
+            self._count(f"unknown:{window.source}")
+            return
+        self._tracker.advance(window.t_ns)
+        self._follow_bodies()
+        self._grid.advance(window.t_ns)
+        position, covariance = self._places()
+        for device, rssi_dbm in zip(window.devices, window.rssi_dbm, strict=True):
+            row = self._device_row.get(device)
+            if row is None:
+                continue
+            owner = int(self._owner_of[row])
+            self._heard[self._names[owner]][window.source] = window.t_ns
+            nats = self._rssi.hear(row, sniffer, float(rssi_dbm), window.t_ns, position, covariance)
+            self._identities.weigh(owner, nats)
+
+    def _places(self) -> tuple[Floats, Floats]:
+        """Where the bodies of the identity columns are: (K,2), (K,2,2)."""
+        row_of = {int(number): row for row, number in enumerate(self._tracker.number)}
+        numbers = self._identities.numbers[1:]
+        position = np.zeros((len(numbers), 2))
+        covariance = np.tile(UNSEEN_VARIANCE_M2 * np.eye(2), (len(numbers), 1, 1))
+        for column, number in enumerate(numbers):
+            if number in row_of and self._identities.live[1 + column]:
+                position[column] = self._tracker.mean[row_of[number], :2]
+                covariance[column] = self._tracker.covariance[row_of[number], :2, :2]
+        return position, covariance
+
+    def _follow_bodies(self) -> None:
+        """Tell identities and continuity which bodies were found, lost and merged."""
+        for change in self._tracker.take_changes():
+            if change.kind == "born":
+                self._identities.born(change.number, self._continuity.parents(change))
+            elif change.kind == "lost":
+                self._identities.lost(change.number)
+                self._continuity.lost(change)
+            else:
+                self._identities.forget(change.number, heir=change.other)
+        for number in self._continuity.forget(self._tracker.t_ns):
+            self._identities.forget(number)
+
+    def _tick_until(self, t_ns: int) -> list[Message]:
+        """Scenes at fixed instants of event time, whatever came in between."""
+        period_ns = round(SECOND_NS / self.site.fusion.scene_hz)
+        if t_ns - self._tick_ns > 10 * SECOND_NS:  # the first message, or time has jumped: no scenes for the gap
+            self._tick_ns = t_ns // period_ns * period_ns
+            self._checkpoint_ns = max(self._checkpoint_ns, self._tick_ns - SECOND_NS)
+        out: list[Message] = []
+        while self._tick_ns + period_ns <= t_ns:
+            self._tick_ns += period_ns
+            out.extend(self._tick(self._tick_ns, period_ns / SECOND_NS))
+        return out
+
+    def _tick(self, t_ns: int, elapsed_s: float) -> list[Message]:
+        self._tracker.advance(t_ns)
+        self._follow_bodies()
+        self._grid.advance(t_ns)
+        known = {int(n): self._tracker.mean[row, :2] for row, n in enumerate(self._tracker.number)}
+        self._identities.pass_time(elapsed_s, {n: known[n] for n in self._live_numbers() if n in known})
+        bodies, probability = self._identities.probabilities()
+        events = self._naming.update(SOURCE, t_ns, self._names, bodies, probability)
+        people = describe(
+            t_ns, self._tracker, self._grid, self._naming, bodies, probability, self._radio(), self._published
+        )
+        events.extend(self._comings_and_goings(t_ns, {person.id: person.since_ns for person in people}))
+        locations = [Location(source=SOURCE, t_ns=t_ns, **person.fields()) for person in people]
+        scene = Scene(source=SOURCE, t_ns=t_ns, people=tuple(people))
+        return [self._numbered(message) for message in (*events, *locations, scene)]
+
+    def _live_numbers(self) -> list[int]:
+        return [n for n, live in zip(self._identities.numbers, self._identities.live, strict=True) if live]
+
+    def _radio(self) -> list[tuple[str, dict[str, int], list[int]]]:
+        """Per identity: its name, which sniffers heard it when, and its devices' rows."""
+        rows = [np.flatnonzero(self._owner_of == row).tolist() for row in range(len(self._names))]
+        return [(name, self._heard[name], devices) for name, devices in zip(self._names, rows, strict=True)]
+
+    def _comings_and_goings(self, t_ns: int, now: dict[str, int]) -> list[Message]:
+        events: list[Message] = []
+        for who in now:
+            if who not in self._published:
+                text = f"{who} is here"
+                events.append(Event(source=SOURCE, t_ns=t_ns, type="enter", id=who, since_ns=now[who], text=text))
+        for who, since_ns in self._published.items():
+            if who not in now:
+                text = f"{who} is gone"
+                events.append(Event(source=SOURCE, t_ns=t_ns, type="leave", id=who, since_ns=since_ns, text=text))
+        self._published = now
+        return events
+
+    def _checkpoint(self, t_ns: int) -> Message:
+        self._checkpoint_ns = t_ns
+        bodies = {f"location/anon-{number}" for number in self._tracker.number}  # other anonymous ids never come back
+        self._seq = {t: n for t, n in self._seq.items() if not t.startswith("location/anon-") or t in bodies}
+        checkpoint = Checkpoint(source=SOURCE, t_ns=t_ns, state=b"", site_hash=self.site_hash)
+        ticket = self._numbered(checkpoint)  # number first: the state must know that this number is taken
+        return Checkpoint(source=SOURCE, t_ns=t_ns, seq=ticket.seq, state=self.snapshot(), site_hash=self.site_hash)
+
+    def _numbered(self, message: Message) -> Message:
+        return numbered(message, self._seq)
+
+    def _count(self, name: str) -> None:
+        self._counters[name] = self._counters.get(name, 0) + 1
+
+    def snapshot(self) -> bytes:
+        """The whole state as bytes."""
+        parts = {name: getattr(self, f"_{name}").state() for name in _PARTS}
+        plain = {name: getattr(self, f"_{name}") for name in _PLAIN}
+        return packing.pack({"site_hash": self.site_hash, **parts, **plain})
+
+    @classmethod
+    def restore(cls, site: Site, state: bytes) -> "Engine":
+        """The engine that `snapshot` saved. Raises ValueError for a state of another site or another program."""
+        engine = cls(site)
+        saved = packing.unpack(state)
+        if saved.get("site_hash") != engine.site_hash:
+            raise ValueError(f"this state belongs to site {saved.get('site_hash')}, not to {engine.site_hash}")
+        engine._reorder = Reorder.from_state(site.fusion, saved["reorder"])
+        engine._tracker = Tracker.from_state(saved["tracker"])
+        engine._continuity = Continuity.from_state(saved["continuity"])
+        for name in ("grid", "rssi", "identities", "naming"):
+            getattr(engine, f"_{name}").load(saved[name])
+        for name in _PLAIN:
+            setattr(engine, f"_{name}", saved[name])
+        return engine
+
+
+_PARTS = ("reorder", "tracker", "continuity", "grid", "rssi", "identities", "naming")
+_PLAIN = ("heard", "published", "seq", "tick_ns", "checkpoint_ns", "counters")

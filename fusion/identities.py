@@ -1,0 +1,129 @@
+"""What is believed of each enrolled identity: which body it is, or none we track. One hidden Markov model a person.
+
+States: "nobody" (column 0), the live bodies, and bodies lost a moment ago. Transitions: stay; hand over to a body
+that continues a lost one; swap with a body met closely; leave; be found. Emissions are what the witnesses in
+evidence/ say. Exclusivity between identities is imposed afterwards, in posterior.py, and never fed back.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .evidence.rssi import RssiEvidence
+from .geometry import Floats
+from .posterior import marginals
+
+FOUND_AT_BIRTH = 0.25  # the chance that a body just found is a given identity whose body was not tracked
+FOUND_PER_S = 0.04  # the same, per second, spread over the bodies there are
+LEAVE_PER_S = 0.01
+FADE_PER_S = 0.05  # belief in a lost body fades into "nobody"
+SWAP_M, SWAP_PER_S = 0.5, 0.35
+LEAST = 1e-6
+
+
+class Identities:
+    """belief (identities, columns): each row sums to 1; `numbers[c]` is column c's body, numbers[0] = 0 = nobody."""
+
+    def __init__(self, names: tuple[str, ...], owner_of: NDArray[np.intp], evidence: RssiEvidence) -> None:
+        self.names = names
+        self._owner_of = owner_of  # per device, its identity's row
+        self._evidence = evidence
+        self.numbers = [0]
+        self.live = [False]
+        self.belief = np.ones((len(names), 1))
+
+    def column(self, number: int) -> int:
+        return self.numbers.index(number)
+
+    def born(self, number: int, parents: dict[int, float]) -> None:
+        """A new body: it takes, of each identity's belief, the shares of the lost bodies it may continue, and some
+        of the belief in nobody."""
+        share = np.zeros(len(self.numbers))
+        for parent, probability in parents.items():
+            if parent in self.numbers:
+                share[self.column(parent)] = probability
+        share[0] = FOUND_AT_BIRTH * (1 - min(sum(parents.values()), 1.0))
+        flow = self.belief * share
+        self._evidence.add((flow + LEAST)[self._owner_of])
+        self.belief = np.column_stack((self.belief - flow, flow.sum(axis=1)))
+        self.numbers.append(number)
+        self.live.append(True)
+        self._normalise()
+
+    def lost(self, number: int) -> None:
+        """A body is not tracked any more: belief in it waits for a body that continues it."""
+        self.live[self.column(number)] = False
+
+    def forget(self, number: int, heir: int = 0) -> None:
+        """A body will not come back (heir 0), or was `heir` all along: its belief goes there."""
+        column, target = self.column(number), self.column(heir)
+        pair = self.belief[:, [target, column]]
+        if target:
+            total = np.maximum(pair.sum(axis=1), LEAST)
+            self._evidence.blend(target, column, (pair[:, 1] / total)[self._owner_of])
+            self._evidence.remove(column, np.tile([1.0, 0.0], (len(self._owner_of), 1)))
+        else:
+            self._evidence.remove(column, np.maximum(pair, LEAST)[self._owner_of])
+        self.belief[:, target] += self.belief[:, column]
+        self.belief = np.ascontiguousarray(np.delete(self.belief, column, axis=1))
+        del self.numbers[column], self.live[column]
+
+    def weigh(self, identity: int, nats: Floats) -> None:
+        """Let a witness's log-likelihood ratios (columns - 1,) against nobody change one identity's belief; lost
+        bodies are as silent as nobody."""
+        ratios = np.append(0.0, np.where(self.live[1:], nats, 0.0))
+        self.belief[identity] *= np.exp(ratios - ratios.max())
+        self._normalise()
+
+    def pass_time(self, elapsed_s: float, positions: dict[int, Floats]) -> None:
+        """Leaving, being found, fading of the lost, and swaps of bodies that stand close."""
+        live = np.flatnonzero(self.live)
+        lost = np.setdiff1d(np.arange(1, len(self.numbers)), live)
+        leaving = self.belief[:, live] * LEAVE_PER_S * elapsed_s
+        fading = self.belief[:, lost] * FADE_PER_S * elapsed_s
+        found = self.belief[:, :1] * FOUND_PER_S * elapsed_s * np.ones((1, len(live))) / max(len(live), 1)
+        self.belief[:, live] += found - leaving
+        self.belief[:, lost] -= fading
+        self.belief[:, 0] += leaving.sum(axis=1) + fading.sum(axis=1) - found.sum(axis=1)
+        for column, gain in zip(live, found.T, strict=True):
+            share = gain / np.maximum(self.belief[:, column], LEAST)
+            self._evidence.blend(int(column), 0, np.minimum(share, 1.0)[self._owner_of])
+        self._swap(elapsed_s, positions)
+        self._normalise()
+
+    def _swap(self, elapsed_s: float, positions: dict[int, Floats]) -> None:
+        numbers = sorted(positions)
+        for index, first in enumerate(numbers):
+            for second in numbers[index + 1 :]:
+                gap = float(np.linalg.norm(positions[first] - positions[second]))
+                rate = SWAP_PER_S * elapsed_s * np.exp(-0.5 * (gap / SWAP_M) ** 2)
+                if rate > 1e-3 * elapsed_s and first in self.numbers and second in self.numbers:
+                    self._exchange(self.column(first), self.column(second), rate)
+
+    def _exchange(self, a: int, b: int, rate: float) -> None:
+        before_a, before_b = self.belief[:, a].copy(), self.belief[:, b].copy()
+        self.belief[:, a] = (1 - rate) * before_a + rate * before_b
+        self.belief[:, b] = (1 - rate) * before_b + rate * before_a
+        share_a = rate * before_b / np.maximum(self.belief[:, a], LEAST)
+        share_b = rate * before_a / np.maximum(self.belief[:, b], LEAST)
+        self._evidence.blend(a, b, np.minimum(share_a, 1.0)[self._owner_of])
+        self._evidence.blend(b, a, np.minimum(share_b, 1.0)[self._owner_of])
+
+    def probabilities(self) -> tuple[list[int], Floats]:
+        """The live bodies' numbers, and the probability (identities, bodies) of each identity being each of them,
+        all taken together."""
+        live = np.flatnonzero(self.live)
+        away = 1.0 - self.belief[:, live].sum(axis=1)
+        part = np.column_stack((np.maximum(away, 0.0), self.belief[:, live]))
+        return [self.numbers[c] for c in live], marginals(part)
+
+    def _normalise(self) -> None:
+        self.belief = np.maximum(self.belief, LEAST)
+        self.belief /= self.belief.sum(axis=1, keepdims=True)
+
+    def state(self) -> dict[str, Any]:
+        return {"numbers": self.numbers, "live": self.live, "belief": self.belief}
+
+    def load(self, state: dict[str, Any]) -> None:
+        self.numbers, self.live, self.belief = list(state["numbers"]), list(state["live"]), state["belief"]

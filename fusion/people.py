@@ -1,0 +1,123 @@
+"""What is published: every body with its candidates, and every enrolled identity that no body carries for sure."""
+
+import numpy as np
+
+from ..messages import Person
+from .geometry import Floats
+from .naming import Naming
+from .tracks import Tracker
+from .wireless import WirelessGrid
+
+SOURCE_MEMORY_NS = 1_500_000_000  # a sensor contributed lately if it did within this
+HEARD_MEMORY_NS = 10_000_000_000  # a phone not heard for longer is not here
+MENTION = 0.01  # candidates less likely than this are left to "unknown"
+
+
+def describe(
+    t_ns: int,
+    tracker: Tracker,
+    grid: WirelessGrid,
+    naming: Naming,
+    bodies: list[int],
+    probability: Floats,
+    radio: list[tuple[str, dict[str, int], list[int]]],
+    published: dict[str, int],
+) -> list[Person]:
+    """Everybody at `t_ns`: bodies in order of age, then identities in the site file's order.
+
+    probability (identities, bodies); radio: per identity its name, when each sniffer heard it, its devices' rows.
+    published: the ids in the last scene, and since when.
+    """
+    row_of = {int(number): row for row, number in enumerate(tracker.number)}
+    names = [name for name, _, _ in radio]
+    people = []
+    for column, body in enumerate(bodies):
+        heard = radio[names.index(naming.names[body].identity)][1] if body in naming.names else {}
+        people.append(_body(t_ns, tracker, row_of[body], naming, _candidates(names, probability[:, column]), heard))
+    sure = {person.id for person in people}
+    rows = [row_of[body] for body in bodies]
+    for index, (name, heard, devices) in enumerate(radio):
+        if name not in sure and heard and t_ns - max(heard.values()) < HEARD_MEMORY_NS:
+            since_ns = published.get(name, t_ns)
+            people.append(_identity(t_ns, since_ns, name, heard, tracker, rows, probability[index], grid, devices))
+    return people
+
+
+def _body(
+    t_ns: int,
+    tracker: Tracker,
+    row: int,
+    naming: Naming,
+    candidates: tuple[tuple[str, float], ...],
+    heard: dict[str, int],
+) -> Person:
+    number = int(tracker.number[row])
+    name = naming.names.get(number)
+    mean, covariance = tracker.mean[row], tracker.covariance[row]
+    sensors = _lately(t_ns, tracker.sources[row])
+    return Person(
+        id=name.identity if name else f"anon-{number}",
+        x_m=float(mean[0]),
+        y_m=float(mean[1]),
+        covariance_m2=_upper(covariance),
+        velocity_m_s=(float(mean[2]), float(mean[3])),
+        candidates=candidates,
+        state="confirmed" if name else "anonymous",
+        sources=(*sensors, *_lately(t_ns, heard)),
+        since_ns=name.since_ns if name else int(tracker.born_ns[row]),
+        revises=name.revises if name else None,
+        track=number,
+    )
+
+
+def _identity(
+    t_ns: int,
+    since_ns: int,
+    name: str,
+    heard: dict[str, int],
+    tracker: Tracker,
+    rows: list[int],
+    probability: Floats,
+    grid: WirelessGrid,
+    devices: list[int],
+) -> Person:
+    """The posterior mean over the bodies it may be and where its radio says it is."""
+    weights = [float(p) for p in probability]
+    means = [tracker.mean[row, :2] for row in rows]
+    spreads = [tracker.covariance[row, :2, :2] for row in rows]
+    away = max(1.0 - sum(weights), 0.0)
+    for device in devices:
+        mean, spread = grid.position(device)
+        means.append(mean)
+        spreads.append(spread)
+        weights.append(away / len(devices))
+    share = np.asarray(weights) / max(sum(weights), 1e-12)
+    centre = np.einsum("k,kc->c", share, np.asarray(means))
+    apart = np.asarray(means) - centre
+    covariance = np.einsum("k,kcd->cd", share, np.asarray(spreads)) + np.einsum("k,kc,kd->cd", share, apart, apart)
+    return Person(
+        id=name,
+        x_m=float(centre[0]),
+        y_m=float(centre[1]),
+        covariance_m2=_upper(covariance),
+        velocity_m_s=(0.0, 0.0),
+        candidates=((name, 1.0),),
+        state="tentative" if away < 0.5 else "wireless",
+        sources=_lately(t_ns, heard),
+        since_ns=since_ns,
+    )
+
+
+def _candidates(names: list[str], probability: Floats) -> tuple[tuple[str, float], ...]:
+    """(name, probability), most probable first, "unknown" taking the rest."""
+    mentioned = [(name, round(float(p), 4)) for name, p in zip(names, probability, strict=True) if p >= MENTION]
+    unknown = max(1.0 - sum(p for _, p in mentioned), 0.0)
+    return tuple(sorted([*mentioned, ("unknown", round(unknown, 4))], key=lambda entry: (-entry[1], entry[0])))
+
+
+def _upper(covariance: Floats) -> tuple[float, float, float]:
+    return float(covariance[0, 0]), float(covariance[0, 1]), float(covariance[1, 1])
+
+
+def _lately(t_ns: int, seen: dict[str, int]) -> tuple[str, ...]:
+    return tuple(sorted(source for source, when in seen.items() if t_ns - when < SOURCE_MEMORY_NS))

@@ -1,0 +1,123 @@
+"""Puts messages back into the order in which the world happened, without looking at a clock.
+
+The watermark is the slowest live source: everything up to it is released in the total order (t_ns, topic, source,
+seq). A source silent for longer than `idle_s` stops holding the line, and nobody holds it longer than `max_wait_s`,
+both in event time. What a message becomes (used, reordered, too late, from the future) is counted by name.
+"""
+
+from collections.abc import Iterator
+from heapq import heappop, heappush
+from typing import Any
+
+from ..messages import SENSOR_KINDS, Health, Message, WifiWindow, decode, encode, kind_of
+from ..sitefile import Fusion
+
+SECOND_NS = 1_000_000_000
+HEARTBEAT_LATENCY_NS = 400_000_000  # a heartbeat at t promises nothing older than this will follow (design section 4)
+
+Key = tuple[int, str, str, int]
+
+
+class Reorder:
+    """A bounded buffer: `push` takes what arrived, `released` gives what is now certain to be in order."""
+
+    def __init__(self, settings: Fusion) -> None:
+        self._max_wait_ns = round(settings.max_wait_s * SECOND_NS)
+        self._idle_ns = round(settings.idle_s * SECOND_NS)
+        self._future_ns = round(settings.future_s * SECOND_NS)
+        self._newest: dict[str, int] = {}  # per source, the newest time it has spoken of
+        self._promised: dict[str, int] = {}  # per source, nothing older than this will follow
+        self._claimed: dict[str, int] = {}  # the same with refused messages counted in: two that agree are right
+        self._heap: list[tuple[Key, Message]] = []
+        self._last: Key = (0, "", "", 0)
+        self.watermark_ns = 0
+        self.counters: dict[str, int] = {}
+
+    def push(self, message: Message) -> None:
+        """Take a message in. Health only moves time on; the rest waits until `released` lets it go."""
+        source = message.source
+        if isinstance(message, Health):
+            if message.state in ("lost", "refused", "stopped"):
+                self._newest.pop(source, None)  # holds the line no longer, comes back with its next message
+            elif source in self._newest:
+                past_ns = message.t_ns - HEARTBEAT_LATENCY_NS
+                self._observe(source, past_ns, past_ns)
+            self._claimed[source] = message.t_ns
+            self._advance()
+            return
+        key: Key = (message.t_ns, message.topic, source, message.seq)
+        if self._is_future(source, message.t_ns):
+            self._count("future", source)
+        elif key <= self._last:
+            self._count("too_late", source)
+        else:
+            newest = self._newest.get(source, 0)
+            self._count("reordered" if message.t_ns < newest else "used", source)
+            heappush(self._heap, (key, message))
+            if kind_of(message) in SENSOR_KINDS:
+                self._observe(source, message.t_ns, _promised_ns(message))
+        self._advance()
+
+    def released(self) -> Iterator[Message]:
+        """The messages up to the watermark, in total order."""
+        while self._heap and self._heap[0][0][0] <= self.watermark_ns:
+            self._last, message = heappop(self._heap)
+            yield message
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def _observe(self, source: str, t_ns: int, promised_ns: int) -> None:
+        self._newest[source] = max(self._newest.get(source, 0), t_ns)
+        self._promised[source] = max(self._promised.get(source, 0), promised_ns)
+
+    def _is_future(self, source: str, t_ns: int) -> bool:
+        """Far ahead of everybody else; but when a second source agrees, time has really moved on."""
+        self._claimed[source] = t_ns
+        others = sorted(t for name, t in self._claimed.items() if name != source)
+        return bool(others) and t_ns > others[-1] + self._future_ns and self.watermark_ns > 0 and len(self._newest) > 1
+
+    def _advance(self) -> None:
+        if not self._newest:
+            return
+        times = sorted(self._newest.values())
+        horizon = times[-2] if len(times) > 1 else times[-1]  # no single source can push time forward alone
+        live = [self._promised[name] for name, t in self._newest.items() if t >= horizon - self._idle_ns]
+        self.watermark_ns = max(self.watermark_ns, min(live), horizon - self._max_wait_ns)
+
+    def _count(self, what: str, source: str) -> None:
+        name = f"{what}:{source}"
+        self.counters[name] = self.counters.get(name, 0) + 1
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "newest": self._newest,
+            "promised": self._promised,
+            "claimed": self._claimed,
+            "waiting": [encode(message) for _, message in sorted(self._heap, key=lambda entry: entry[0])],
+            "last": list(self._last),
+            "watermark_ns": self.watermark_ns,
+            "counters": self.counters,
+        }
+
+    @classmethod
+    def from_state(cls, settings: Fusion, state: dict[str, Any]) -> "Reorder":
+        buffer = cls(settings)
+        buffer._newest = dict(state["newest"])
+        buffer._promised = dict(state["promised"])
+        buffer._claimed = dict(state["claimed"])
+        for body in state["waiting"]:
+            message = decode(body)
+            heappush(buffer._heap, ((message.t_ns, message.topic, message.source, message.seq), message))
+        t_ns, topic, source, seq = state["last"]
+        buffer._last = (t_ns, topic, source, seq)
+        buffer.watermark_ns = state["watermark_ns"]
+        buffer.counters = dict(state["counters"])
+        return buffer
+
+
+def _promised_ns(message: Message) -> int:
+    """Nothing older than this will follow from the source: a WiFi window's successor ends a whole window later."""
+    if isinstance(message, WifiWindow):
+        return message.t_ns + round(message.window_s * SECOND_NS) - 1
+    return message.t_ns

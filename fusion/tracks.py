@@ -1,0 +1,226 @@
+"""Who cares who: bodies on the floor, followed across all cameras and radars at once. Identity is not its business.
+
+One constant-velocity filter a body; gated Mahalanobis association with appearance; a lifecycle in seconds. The
+tracker has one verb, `update(detections)`; what was born, lost and merged is in `changes` until it is taken.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from .association import match
+from .detections import Detections
+from .geometry import Floats
+from .kalman import begin, innovation, predict, update
+
+SECOND_NS = 1_000_000_000
+GATE = 13.8  # chi-square with 2 degrees of freedom, 99.9 %
+NEW_BODY_COST = 16.0  # a pairing costlier than this (Mahalanobis2 + log-determinant + looks) is a new body
+LOOKS_WEIGHT = 8.0
+LOOKS_LIKE = 0.45  # Bhattacharyya distance at which looks say neither yes nor no
+LOOKS_MEMORY = 0.9
+NO_BIRTH_M = 0.45  # a spare detection this near a body seen in the same frame is that body again
+CONFIRM_WEIGHT = 3.0  # of sightings: detections.CAMERA_WEIGHT and RADAR_WEIGHT
+TENTATIVE_S = 0.7  # an unconfirmed body not seen for this long was a false alarm
+LOST_S = 2.5  # a confirmed body not seen for this long is lost
+TWIN_M, TWIN_S = 0.6, 1.0  # two bodies this near for this long that no sensor ever saw apart are one
+APART_MEMORY_S = 6.0
+
+Kind = Literal["born", "lost", "merged"]
+
+
+class Change(msgspec.Struct, frozen=True):
+    """A body was `born` (confirmed), `lost`, or `merged` into `other`; mean (4,), covariance (4,4), looks (256,)."""
+
+    kind: Kind
+    number: int
+    t_ns: int
+    seen_ns: int
+    mean: Floats
+    covariance: Floats
+    looks: Floats
+    other: int = -1
+
+
+class Tracker:
+    """Bodies as arrays, one row each, oldest first. Row i: `number[i]`, `mean[i]` (4,), `covariance[i]` (4,4)."""
+
+    def __init__(self) -> None:
+        self.t_ns = 0
+        self.number = np.zeros(0, np.int64)
+        self.mean = np.zeros((0, 4))
+        self.covariance = np.zeros((0, 4, 4))
+        self.weight = np.zeros(0)
+        self.confirmed = np.zeros(0, bool)
+        self.born_ns = np.zeros(0, np.int64)
+        self.seen_ns = np.zeros(0, np.int64)
+        self.looks = np.zeros((0, 256))
+        self.sources: list[dict[str, int]] = []  # per body, when each sensor last saw it
+        self.changes: list[Change] = []
+        self.gated_out = 0
+        self._next = 1
+        self._apart: dict[tuple[int, int], int] = {}  # pairs a sensor saw in one frame, and when
+        self._near: dict[tuple[int, int], int] = {}  # pairs close together, and since when
+
+    def update(self, seen: Detections) -> None:
+        """Move on to the detections' time, give each to its body, begin and end bodies."""
+        self.advance(seen.t_ns)
+        bodies, rows = match(self._costs(seen), NEW_BODY_COST)
+        self._absorb(seen, bodies, rows)
+        self._remember_apart(seen.t_ns, bodies)
+        spare = np.setdiff1d(np.arange(len(seen)), rows)
+        self._begin(seen, self._not_twice(seen, spare, bodies))
+        self._confirm(seen.t_ns)
+        self._merge_twins(seen.t_ns)
+
+    def advance(self, t_ns: int) -> None:
+        """Predict to `t_ns` and end what has not been seen for too long."""
+        if t_ns > self.t_ns:
+            elapsed_s = (t_ns - self.t_ns) / SECOND_NS if self.t_ns else 0.0
+            self.mean, self.covariance = predict(self.mean, self.covariance, elapsed_s)
+            self.t_ns = t_ns
+        unseen_s = (self.t_ns - self.seen_ns) / SECOND_NS
+        over: NDArray[np.bool_] = unseen_s > np.where(self.confirmed, LOST_S, TENTATIVE_S)
+        if over.any():
+            for row in np.flatnonzero(np.logical_and(over, self.confirmed)):
+                self._report("lost", int(row))
+            self._keep(~over)
+
+    def take_changes(self) -> list[Change]:
+        changes, self.changes = self.changes, []
+        return changes
+
+    def _costs(self, seen: Detections) -> Floats:
+        difference, inverse, log_determinant = innovation(self.mean, self.covariance, seen.position, seen.covariance)
+        distance2 = np.einsum("nmi,nmij,nmj->nm", difference, inverse, difference)
+        cost = distance2 + log_determinant + 4.0  # 4: shifts a good match of usual vagueness to about zero
+        if seen.histogram is not None:
+            cost = cost + self._looks_cost(seen.histogram)
+        return np.where(distance2 < GATE, cost, np.inf)
+
+    def _looks_cost(self, histogram: NDArray[np.float32]) -> Floats:
+        distance = bhattacharyya(self.looks, histogram.astype(np.float64))
+        known = self.looks.any(axis=1)[:, None]
+        return np.where(known, LOOKS_WEIGHT * (distance - LOOKS_LIKE), 0.0)
+
+    def _absorb(self, seen: Detections, bodies: NDArray[np.intp], rows: NDArray[np.intp]) -> None:
+        if not len(bodies):
+            return
+        self.mean[bodies], self.covariance[bodies] = update(
+            self.mean[bodies], self.covariance[bodies], seen.position[rows], seen.covariance[rows]
+        )
+        self.seen_ns[bodies] = seen.t_ns
+        self.weight[bodies] += seen.weight
+        if seen.histogram is not None:
+            fresh = seen.histogram[rows].astype(np.float64)
+            known = self.looks[bodies].any(axis=1)[:, None]
+            self.looks[bodies] = np.where(known, LOOKS_MEMORY * self.looks[bodies] + (1 - LOOKS_MEMORY) * fresh, fresh)
+        for body in bodies:
+            self.sources[body][seen.source] = seen.t_ns
+
+    def _not_twice(self, seen: Detections, spare: NDArray[np.intp], bodies: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Spare detections that are not a second box of a body this frame has already found."""
+        if not len(bodies) or not len(spare):
+            return spare
+        gap = np.linalg.norm(seen.position[spare][:, None, :] - self.mean[bodies][None, :, :2], axis=2)
+        new = gap.min(axis=1) > NO_BIRTH_M
+        self.gated_out += int((~new).sum())
+        return spare[new]
+
+    def _begin(self, seen: Detections, rows: NDArray[np.intp]) -> None:
+        if not len(rows):
+            return
+        mean, covariance = begin(seen.position[rows], seen.covariance[rows])
+        count = len(rows)
+        self.number = np.append(self.number, np.arange(self._next, self._next + count))
+        self._next += count
+        self.mean = np.concatenate((self.mean, mean))
+        self.covariance = np.concatenate((self.covariance, covariance))
+        self.weight = np.append(self.weight, np.full(count, seen.weight))
+        self.confirmed = np.append(self.confirmed, np.zeros(count, bool))
+        self.born_ns = np.append(self.born_ns, np.full(count, seen.t_ns))
+        self.seen_ns = np.append(self.seen_ns, np.full(count, seen.t_ns))
+        looks = np.zeros((count, 256)) if seen.histogram is None else seen.histogram[rows].astype(np.float64)
+        self.looks = np.concatenate((self.looks, looks))
+        self.sources.extend({seen.source: seen.t_ns} for _ in range(count))
+
+    def _confirm(self, t_ns: int) -> None:
+        ready: NDArray[np.bool_] = ~self.confirmed & (self.weight >= CONFIRM_WEIGHT - 1e-9)
+        for row in np.flatnonzero(ready):
+            self.confirmed[row] = True
+            self._report("born", int(row))
+
+    def _remember_apart(self, t_ns: int, bodies: NDArray[np.intp]) -> None:
+        numbers = sorted(int(n) for n in self.number[bodies])
+        for index, first in enumerate(numbers):
+            for second in numbers[index + 1 :]:
+                self._apart[first, second] = t_ns
+        horizon = t_ns - round(APART_MEMORY_S * SECOND_NS)
+        self._apart = {pair: when for pair, when in self._apart.items() if when >= horizon}
+
+    def _merge_twins(self, t_ns: int) -> None:
+        """Two sensors that disagree by half a metre make one person into two; time together tells."""
+        near: dict[tuple[int, int], int] = {}
+        rows = np.flatnonzero(self.confirmed)
+        gaps = np.linalg.norm(self.mean[rows][:, None, :2] - self.mean[rows][None, :, :2], axis=2)
+        absorbed = np.zeros(len(self.number), bool)
+        for i, j in zip(*np.nonzero(np.triu(gaps < TWIN_M, 1)), strict=True):
+            older, younger = int(rows[i]), int(rows[j])
+            pair = (int(self.number[older]), int(self.number[younger]))
+            since = self._near.get(pair, t_ns)
+            if pair in self._apart or absorbed[older] or absorbed[younger]:
+                continue
+            if t_ns - since >= TWIN_S * SECOND_NS:
+                self._report("merged", younger, other=pair[0])
+                absorbed[younger] = True
+            else:
+                near[pair] = since
+        self._near = near
+        if absorbed.any():
+            self._keep(~absorbed)
+
+    def _report(self, kind: Kind, row: int, other: int = -1) -> None:
+        self.changes.append(
+            Change(
+                kind,
+                int(self.number[row]),
+                self.t_ns,
+                int(self.seen_ns[row]),
+                self.mean[row].copy(),
+                self.covariance[row].copy(),
+                self.looks[row].copy(),
+                other,
+            )
+        )
+
+    def _keep(self, rows: NDArray[np.bool_]) -> None:
+        for name in _ARRAYS:
+            setattr(self, name, getattr(self, name)[rows])
+        self.sources = [sources for sources, kept in zip(self.sources, rows, strict=True) if kept]
+
+    def state(self) -> dict[str, Any]:
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        pairs = {name: [[*pair, when] for pair, when in getattr(self, name).items()] for name in ("_apart", "_near")}
+        plain = {"t_ns": self.t_ns, "gated_out": self.gated_out, "next": self._next, "sources": self.sources}
+        return {**arrays, **pairs, **plain}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> "Tracker":
+        tracker = cls()
+        for name in _ARRAYS:
+            setattr(tracker, name, state[name])
+        for name in ("_apart", "_near"):
+            setattr(tracker, name, {(first, second): when for first, second, when in state[name]})
+        tracker.t_ns, tracker.gated_out, tracker._next = state["t_ns"], state["gated_out"], state["next"]
+        tracker.sources = [dict(sources) for sources in state["sources"]]
+        return tracker
+
+
+_ARRAYS = ("number", "mean", "covariance", "weight", "confirmed", "born_ns", "seen_ns", "looks")
+
+
+def bhattacharyya(first: Floats, second: Floats) -> Floats:
+    """Distances (N,M) in 0..1 between normalised histograms (N,D) and (M,D): sqrt(1 - sum sqrt(p q)) (EV-Loc 3.5)."""
+    return np.sqrt(np.maximum(1.0 - np.sqrt(np.maximum(first, 0)) @ np.sqrt(np.maximum(second, 0)).T, 0.0))

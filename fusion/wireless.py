@@ -1,0 +1,90 @@
+"""Where a phone is by its radio alone: a histogram filter on a grid over the floor, one a device.
+
+It answers two questions: where to publish somebody no camera or radar sees, and how well "this phone's owner is
+nobody we track" explains what the sniffers hear. Source of the method: Thrun, Burgard and Fox, "Probabilistic
+Robotics" (2005), section 4.1; the signal model is EV-Loc equation 3.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..sitefile import Area, Sniffer
+from .geometry import Floats
+
+CELL_M = 0.5
+MARGIN_M = 2.0  # the grid goes this far beyond the floor plan: phones do too
+WALK_M2_PER_S = 0.5  # how fast an unseen walker's place blurs
+PHONE_HEIGHT_M = 1.1
+MIN_DISTANCE_M = 0.5
+LEAST = 1e-9
+
+
+def expected_dbm(sniffer: Sniffer, position: Floats) -> Floats:
+    """Received power (N,) at a sniffer from phones at positions (N,2), without offsets: EV-Loc equation 3."""
+    return sniffer.reference_dbm - 10 * sniffer.path_loss_exponent * np.log10(distance_m(sniffer, position))
+
+
+def distance_m(sniffer: Sniffer, position: Floats) -> Floats:
+    """Distances (N,) from a sniffer to phones carried at positions (N,2)."""
+    x, y, z = sniffer.position_m
+    return np.sqrt(
+        (position[..., 0] - x) ** 2 + (position[..., 1] - y) ** 2 + max((z - PHONE_HEIGHT_M) ** 2, MIN_DISTANCE_M**2),
+    )
+
+
+class WirelessGrid:
+    """Probability maps (devices, ny, nx), each summing to 1."""
+
+    def __init__(self, area: Area, sniffers: Sequence[Sniffer], devices: int) -> None:
+        xs = np.arange(area.x_m[0] - MARGIN_M, area.x_m[1] + MARGIN_M + CELL_M / 2, CELL_M)
+        ys = np.arange(area.y_m[0] - MARGIN_M, area.y_m[1] + MARGIN_M + CELL_M / 2, CELL_M)
+        self.cells = np.stack(np.meshgrid(xs, ys), axis=-1)
+        self._expected = [expected_dbm(sniffer, self.cells) for sniffer in sniffers]
+        self.maps = np.full((devices, len(ys), len(xs)), 1.0 / (len(xs) * len(ys)))
+        self._blur_x, self._blur_y = _blur(len(xs)), _blur(len(ys))
+        self.t_ns = 0
+
+    def advance(self, t_ns: int) -> None:
+        """Let a second's walking blur the maps, a second at a time."""
+        if not self.t_ns:
+            self.t_ns = t_ns
+        while t_ns - self.t_ns >= 1_000_000_000:
+            self.maps = np.ascontiguousarray(self._blur_y @ self.maps @ self._blur_x.T)
+            self.maps /= self.maps.sum(axis=(1, 2), keepdims=True)
+            self.t_ns += 1_000_000_000
+
+    def hear(
+        self, device: int, sniffer: int, offset_db: float, variance_db2: float, rssi_dbm: float, news: float
+    ) -> float:
+        """Weigh one device's map by a reading, to the power `news` (0..1, below 1 where readings are correlated).
+
+        Returns the predictive log-density of the reading, before it was used, in nats."""
+        error = rssi_dbm - self._expected[sniffer] - offset_db
+        log_density = -0.5 * (error * error / variance_db2 + np.log(2 * np.pi * variance_db2))
+        grid = self.maps[device]
+        predictive = float(np.log(max(float((grid * np.exp(log_density)).sum()), LEAST)))
+        grid = grid * np.exp(news * (log_density - log_density.max())) + LEAST
+        self.maps[device] = grid / grid.sum()
+        return predictive
+
+    def position(self, device: int) -> tuple[Floats, Floats]:
+        """Mean (2,) and covariance (2,2) of where the device is."""
+        grid = self.maps[device]
+        mean = np.einsum("yx,yxc->c", grid, self.cells)
+        apart = self.cells - mean
+        return mean, np.einsum("yx,yxc,yxd->cd", grid, apart, apart) + CELL_M**2 / 12 * np.eye(2)
+
+    def state(self) -> dict[str, Any]:
+        return {"maps": self.maps, "t_ns": self.t_ns}
+
+    def load(self, state: dict[str, Any]) -> None:
+        self.maps, self.t_ns = state["maps"], state["t_ns"]
+
+
+def _blur(cells: int) -> Floats:
+    """The matrix that spreads a row of cells by a second's walking; nothing leaves at the edges."""
+    steps = (np.arange(cells)[:, None] - np.arange(cells)[None, :]) * CELL_M
+    kernel = np.exp(-0.5 * steps**2 / (2 * WALK_M2_PER_S))
+    return kernel / kernel.sum(axis=0, keepdims=True)
