@@ -1,0 +1,167 @@
+"""Sightings become windows: per device the mean, spread and number of the signal strengths heard in a short time.
+
+Windows end on multiples of their length in UTC, so those of several sniffers fall together, and are given even when
+nothing was heard, so that silence and emptiness differ. Time comes from the sightings and from whoever calls `tick`;
+there is no clock here. A repeated frame (same sender, same sequence number, marked as a retry) counts once.
+"""
+
+from collections import Counter
+from math import sqrt
+
+import numpy as np
+
+from ...messages import WifiWindow
+from .dot11 import CLIENT, EITHER
+from .pseudonyms import Pseudonyms
+from .sighting import Sighting
+
+GRACE_NS = 100_000_000  # how long after its end a window waits for packets still on their way
+MAX_GAP_NS = 3600 * 1_000_000_000  # a longer silence is a jump of the clock, and is not filled with empty windows
+
+
+class _Device:
+    """What one device's packets of one window add up to."""
+
+    __slots__ = ("channel", "count", "square_sum", "sum")
+
+    def __init__(self) -> None:
+        self.count = self.sum = self.square_sum = self.channel = 0
+
+    def add(self, rssi_dbm: int, channel: int) -> None:
+        self.count += 1
+        self.sum += rssi_dbm
+        self.square_sum += rssi_dbm * rssi_dbm
+        self.channel = channel or self.channel
+
+    @property
+    def std_db(self) -> float:
+        """Of the packets themselves (divided by n): 0 for one packet."""
+        return sqrt(max(0, self.count * self.square_sum - self.sum * self.sum)) / self.count
+
+
+class Windows:
+    """The open windows of one sniffer. counters: used, retries, not_client, late, time_jumps, bad_times, windows."""
+
+    def __init__(self, source: str, window_s: float, pseudonyms: Pseudonyms) -> None:
+        self.counters: Counter[str] = Counter()
+        self._source = source
+        self._window_s = window_s
+        self._length_ns = round(window_s * 1e9)
+        self._pseudonyms = pseudonyms
+        self._next_end_ns: int | None = None
+        self._latest_ns = 0
+        self._open: dict[int, dict[bytes, _Device]] = {}
+        self._heard: dict[tuple[bytes, int], int] = {}
+        self._heard_before: dict[tuple[bytes, int], int] = {}
+        self._out_of_time: Sighting | None = None
+
+    def add(self, sighting: Sighting) -> list[WifiWindow]:
+        """Count one frame; returns the windows that its time shows to be over."""
+        if not self._is_wanted(sighting):
+            self.counters["not_client"] += 1
+            return []
+        t_ns = sighting.t_ns
+        if self._next_end_ns is None:
+            self._start(t_ns)
+        elif abs(t_ns - self._latest_ns) > MAX_GAP_NS:
+            return self._jump(sighting)
+        self._out_of_time = None
+        due = self.tick(t_ns) if t_ns > self._latest_ns else []
+        self._count(sighting)
+        return due
+
+    def tick(self, t_ns: int) -> list[WifiWindow]:
+        """The windows that are over at t_ns (the source's clock, UTC ns), oldest first, empty ones too."""
+        if self._next_end_ns is None:
+            self._start(t_ns)
+        if abs(t_ns - self._latest_ns) > MAX_GAP_NS:
+            due = self.flush()
+            self.counters["time_jumps"] += 1
+            self._start(t_ns)
+            return due
+        self._latest_ns = max(self._latest_ns, t_ns)
+        due = []
+        while self._next_end_ns is not None and self._next_end_ns + GRACE_NS <= self._latest_ns:
+            due.append(self._close(self._next_end_ns))
+            self._next_end_ns += self._length_ns
+        return due
+
+    def flush(self) -> list[WifiWindow]:
+        """All windows up to the last one begun: the source has ended."""
+        last = max(self._open, default=0)
+        due = []
+        while self._next_end_ns is not None and self._next_end_ns <= last:
+            due.append(self._close(self._next_end_ns))
+            self._next_end_ns += self._length_ns
+        return due
+
+    def _start(self, t_ns: int) -> None:
+        self._next_end_ns = self._end_of(t_ns)
+        self._latest_ns = t_ns
+
+    def _end_of(self, t_ns: int) -> int:
+        """A frame at a boundary belongs to the window that begins there."""
+        return (t_ns // self._length_ns + 1) * self._length_ns
+
+    def _is_wanted(self, sighting: Sighting) -> bool:
+        return sighting.role == CLIENT or (
+            sighting.role == EITHER and self._pseudonyms.is_enrolled(sighting.transmitter)
+        )
+
+    def _jump(self, sighting: Sighting) -> list[WifiWindow]:
+        """One frame from another time is a damaged stamp; two that agree are a clock that was set."""
+        witness, self._out_of_time = self._out_of_time, sighting
+        if witness is None or abs(sighting.t_ns - witness.t_ns) > MAX_GAP_NS:
+            self.counters["bad_times"] += witness is not None
+            return []
+        due = self.flush()
+        self.counters["time_jumps"] += 1
+        self._out_of_time = None
+        self._start(min(witness.t_ns, sighting.t_ns))
+        return due + self.add(witness) + self.add(sighting)
+
+    def _count(self, sighting: Sighting) -> None:
+        end = self._end_of(sighting.t_ns)
+        if self._next_end_ns is None or end < self._next_end_ns:
+            self.counters["late"] += 1
+            return
+        if self._is_repeated(sighting):
+            self.counters["retries"] += 1
+            return
+        devices = self._open.setdefault(end, {})
+        device = devices.get(sighting.transmitter)
+        if device is None:
+            device = devices[sighting.transmitter] = _Device()
+        device.add(sighting.rssi_dbm, sighting.channel)
+        self.counters["used"] += 1
+
+    def _is_repeated(self, sighting: Sighting) -> bool:
+        """Numbers recur every 4,096 frames, so only the last one or two windows are remembered."""
+        if sighting.sequence < 0:
+            return False
+        key = (sighting.transmitter, sighting.sequence)
+        if sighting.is_retry and (key in self._heard or key in self._heard_before):
+            return True
+        self._heard[key] = sighting.t_ns
+        return False
+
+    def _close(self, end_ns: int) -> WifiWindow:
+        self._heard, self._heard_before = {}, self._heard
+        devices = self._open.pop(end_ns, {})
+        named: dict[str, _Device] = {}
+        for address, device in devices.items():
+            if name := self._pseudonyms.of(address, end_ns - self._length_ns):
+                named[name] = device
+        self.counters["windows"] += 1
+        rows = sorted(named.items())
+        return WifiWindow(
+            source=self._source,
+            t_ns=end_ns,
+            window_s=self._window_s,
+            devices=tuple(name for name, _ in rows),
+            rssi_dbm=np.array([device.sum / device.count for _, device in rows], "<f4"),
+            rssi_std_db=np.array([device.std_db for _, device in rows], "<f4"),
+            count=np.array([device.count for _, device in rows], "<u4"),
+            channel=np.array([device.channel for _, device in rows], "|u1"),
+            others=len(devices) - len(named),
+        )
