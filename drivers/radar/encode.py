@@ -39,7 +39,7 @@ def encode_oob_frame(
 ) -> bytes:
     """One packet of the out-of-box demo: TLV 1 and 7 (only with points), 6, 9; padded to 32 bytes.
 
-    points (N,5): x, y, z in m (sensor frame), doppler in m/s, snr in dB. stats: six u32 of TLV 6 (us, us, us, us, %, %),
+    points (N,5): x, y, z in m (sensor frame), doppler in m/s, snr in dB. stats: six u32 of TLV 6 (4 in us, 2 in %),
     temperatures_c: ten s16 of TLV 9; None leaves the TLV out. noise_db fills TLV 7's second column.
     """
     points = _rows(points, 5)

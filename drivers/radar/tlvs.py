@@ -1,0 +1,245 @@
+"""TLV walk and decoding: the bytes of one packet to points, targets, labels (protocols A4-A6).
+
+`walk` finds out whether a packet's TLVs are all there and add up; `decode` reads them with numpy and refuses what
+cannot be true (protocols A9: there is no checksum over the body, so everything is range-checked). Neither keeps
+state: what needs the previous frame is done in frames.py.
+"""
+
+import struct
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .encode import COMPRESSED_POINT, TARGET_BYTES
+from .headers import MAX_PACKET_BYTES, MAX_TLVS, Content, Dialect
+
+MAX_POINTS = 1000  # the tracker's limit (A9)
+MAX_TARGETS = 250  # 250 and above are no target numbers in a target index (A5)
+MAX_DISTANCE_M = 30.0
+MAX_SPEED_M_S = 60.0
+MAX_HEIGHT_M = 5.0
+
+Span: TypeAlias = tuple[int, int]
+Bytes: TypeAlias = bytes | bytearray
+
+_TLV = struct.Struct("<II")
+_UNITS = struct.Struct("<5f")
+_STATS = struct.Struct("<6I")
+_TEMPERATURE = struct.Struct("<iI10h")
+_HEIGHT = np.dtype([("tid", "<u4"), ("top", "<f4"), ("bottom", "<f4")])
+
+
+class Verdict(Enum):
+    MISSING = auto()  # bytes of it are still to come
+    WRONG = auto()  # not a packet of this dialect
+
+
+class Impossible(ValueError):
+    """A payload that no firmware sends: the packet is corrupt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """A packet whose TLVs are all there; offsets count from its magic word. end: behind the last TLV; length: what the
+    header claims; tlvs: (type, offset, size)."""
+
+    dialect: Dialect
+    end: int
+    length: int
+    tlvs: tuple[tuple[int, int, int], ...]
+
+
+@dataclass(slots=True)
+class Decoded:
+    """What a packet says, in the sensor frame; as in RadarFrame, but `index` still unchecked against the last frame.
+
+    keep: which of the sent points are in `points`, None when all. unknown: types of skipped TLVs. gauges: the
+    firmware's own account of itself, by name.
+    """
+
+    points: NDArray[np.float32]
+    keep: NDArray[np.bool_] | None = None
+    targets: NDArray[np.float32] | None = None
+    index: NDArray[np.uint8] | None = None
+    presence: bool | None = None
+    is_tracking: bool = False
+    unknown: list[int] = field(default_factory=list)
+    gauges: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def sent_points(self) -> int:
+        return len(self.points) if self.keep is None else len(self.keep)
+
+
+def walk(data: Bytes, start: int, end: int, dialect: Dialect) -> Packet | Verdict:
+    """The packet at `start` in one dialect, where data[start:end] is all that can belong to it."""
+    layout = dialect.layout
+    if end - start < layout.size:
+        return Verdict.MISSING
+    (length,) = struct.unpack_from("<I", data, start + layout.length_at)
+    (count,) = struct.unpack_from(layout.tlvs_format, data, start + layout.tlvs_at)
+    if not layout.size <= length <= MAX_PACKET_BYTES or count > MAX_TLVS:
+        return Verdict.WRONG
+    included = _TLV.size if dialect.counts_header else 0
+    at, available = layout.size, end - start
+    tlvs: list[tuple[int, int, int]] = []
+    for _ in range(count):
+        at += _TLV.size
+        if at > length:
+            return Verdict.WRONG
+        if at > available:
+            return Verdict.MISSING
+        kind, size = _TLV.unpack_from(data, start + at - _TLV.size)
+        size -= included
+        if size < 0 or at + size > length:
+            return Verdict.WRONG
+        tlvs.append((kind, at, size))
+        at += size
+    if length - at > dialect.slack or (tlvs and not any(kind in dialect.contents for kind, _, _ in tlvs)):
+        return Verdict.WRONG
+    return Verdict.MISSING if at > available else Packet(dialect, at, length, tuple(tlvs))
+
+
+def decode(data: bytes, packet: Packet) -> Decoded:
+    """Read a packet; `data` begins with its magic word. Raises Impossible."""
+    spans: dict[Content, Span] = {}
+    unknown: list[int] = []
+    contents = packet.dialect.contents
+    for kind, at, size in packet.tlvs:
+        content = contents.get(kind)
+        if content is None:
+            unknown.append(kind)
+        elif content is not Content.SKIPPED:
+            if content in spans:
+                raise Impossible(f"{content} twice")
+            spans[content] = (at, size)
+    decoded = _cloud(data, spans)
+    decoded.unknown = unknown
+    _read_tracker(data, spans, decoded)
+    _read_gauges(data, spans, decoded.gauges)
+    return decoded
+
+
+def _cloud(data: bytes, spans: dict[Content, Span]) -> Decoded:
+    if span := spans.get(Content.CARTESIAN):
+        points = _with_snr(data, spans, _array(data, span, "<f4", 4))
+    elif span := spans.get(Content.COMPRESSED):
+        points = _compressed(data, span)
+    elif span := spans.get(Content.SPHERICAL):
+        rows = _array(data, span, "<f4", 4)
+        distance, azimuth, elevation, doppler = rows.T
+        points = _with_snr(data, spans, _cartesian(distance, azimuth, elevation, doppler)[:, :4])
+    else:
+        points = np.empty((0, 5), "<f4")
+    if len(points) > MAX_POINTS:
+        raise Impossible(f"{len(points)} points")
+    # A NaN fails the comparison too, so one reduction clears nearly every frame.
+    if not len(points) or (np.abs(points[:, :4]).max() < MAX_DISTANCE_M):
+        return Decoded(points)
+    keep = np.isfinite(points).all(axis=1) & (np.abs(points[:, :3]) < MAX_DISTANCE_M).all(axis=1)
+    keep &= np.abs(points[:, 3]) < MAX_SPEED_M_S
+    refused = len(points) - int(keep.sum())
+    if refused > max(1, len(points) // 20):
+        raise Impossible(f"{refused} of {len(points)} points are nowhere")
+    return Decoded(points[keep], keep=keep if refused else None)
+
+
+def _with_snr(data: bytes, spans: dict[Content, Span], rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    points = np.zeros((len(rows), 5), "<f4")
+    points[:, :4] = rows
+    if span := spans.get(Content.SIDE_INFO):
+        if span[1] != 4 * len(rows):
+            raise Impossible(f"{span[1]} bytes of side info for {len(rows)} points")
+        points[:, 4] = np.frombuffer(data, "<i2", 2 * len(rows), span[0])[::2]
+        points[:, 4] *= 0.1
+    return points
+
+
+def _compressed(data: bytes, span: Span) -> NDArray[np.float32]:
+    at, size = span
+    count, rest = divmod(size - _UNITS.size, COMPRESSED_POINT.itemsize)
+    if count < 0 or rest:
+        raise Impossible(f"{size} bytes are no compressed points")
+    units = _UNITS.unpack_from(data, at)
+    if not all(0 < unit < 10 for unit in units):
+        raise Impossible(f"units {units}")
+    rows = np.frombuffer(data, COMPRESSED_POINT, count, at + _UNITS.size)
+    elevation, azimuth, doppler, distance = (
+        rows[name] * np.float32(unit) for name, unit in zip(COMPRESSED_POINT.names or (), units[:4], strict=False)
+    )
+    points = _cartesian(distance, azimuth, elevation, doppler)
+    points[:, 4] = 10 * np.log10(np.maximum(rows["snr"], 1) * np.float32(units[4]))  # a linear ratio on the wire
+    return points
+
+
+def _cartesian(distance: np.ndarray, azimuth: np.ndarray, elevation: np.ndarray, doppler: np.ndarray) -> np.ndarray:
+    """Spherical to the sensor frame (protocols A6); points (N,5) with snr 0."""
+    points = np.zeros((len(distance), 5), "<f4")
+    with np.errstate(invalid="ignore", over="ignore"):  # a corrupt angle becomes a NaN, which is refused later
+        ground = distance * np.cos(elevation)
+        points[:, 0] = ground * np.sin(azimuth)
+        points[:, 1] = ground * np.cos(azimuth)
+        points[:, 2] = distance * np.sin(elevation)
+    points[:, 3] = doppler
+    return points
+
+
+def _read_tracker(data: bytes, spans: dict[Content, Span], decoded: Decoded) -> None:
+    if span := spans.get(Content.TARGETS):
+        rows = _array(data, span, "<f4", TARGET_BYTES // 4)
+        decoded.targets = _targets(rows, rows[:, 1:7], rows[:, 27])
+    elif span := spans.get(Content.TARGETS_Z_LAST):
+        words = 27 if span[1] % 108 == 0 else 10
+        rows = _array(data, span, "<f4", words)
+        decoded.targets = _targets(rows, rows[:, [1, 2, 7, 3, 4, 8]], np.float32(-1))
+    if (span := spans.get(Content.HEIGHTS)) and decoded.targets is not None:
+        if span[1] % _HEIGHT.itemsize:
+            raise Impossible(f"{span[1]} bytes of heights")
+        for tid, top, _ in np.frombuffer(data, _HEIGHT, span[1] // _HEIGHT.itemsize, span[0]).tolist():
+            if 0 <= top < MAX_HEIGHT_M:
+                decoded.targets[decoded.targets[:, 0] == tid, 8] = top
+    if span := spans.get(Content.INDEX):
+        decoded.index = _array(data, span, "|u1", 1).ravel().copy()
+    if span := spans.get(Content.PRESENCE):
+        if span[1] != 4:
+            raise Impossible(f"{span[1]} bytes of presence")
+        decoded.presence = any(data[span[0] : span[0] + 4])
+    decoded.is_tracking = not spans.keys().isdisjoint(_TRACKER_CONTENTS)
+
+
+_TRACKER_CONTENTS = frozenset(
+    (Content.COMPRESSED, Content.TARGETS, Content.TARGETS_Z_LAST, Content.INDEX, Content.HEIGHTS, Content.PRESENCE)
+)
+
+
+def _targets(rows: NDArray[np.float32], motion: np.ndarray, confidence: np.ndarray | np.float32) -> np.ndarray:
+    """(M,9) as in RadarFrame; heights unknown (-1). motion (M,6): position, velocity."""
+    tids = np.ascontiguousarray(rows[:, 0]).view("<u4")
+    targets = np.empty((len(rows), 9), "<f4")
+    targets[:, 1:7] = motion
+    possible = np.abs(targets[:, 1:4]).max(initial=0) < MAX_DISTANCE_M
+    if not possible or not np.abs(targets[:, 4:7]).max(initial=0) < MAX_SPEED_M_S or tids.max(initial=0) >= MAX_TARGETS:
+        raise Impossible("a target that is nowhere")
+    targets[:, 0] = tids
+    targets[:, 7] = np.where(np.isfinite(confidence), np.clip(confidence, -1, 1), -1)
+    targets[:, 8] = -1
+    return targets
+
+
+def _read_gauges(data: bytes, spans: dict[Content, Span], gauges: dict[str, int]) -> None:
+    if (span := spans.get(Content.STATS)) and span[1] == _STATS.size:
+        _, uart_us, margin_us, _, busy, _ = _STATS.unpack_from(data, span[0])
+        gauges.update(uart_us=uart_us, frame_margin_us=margin_us, cpu_percent=busy)
+    if (span := spans.get(Content.TEMPERATURE)) and span[1] == _TEMPERATURE.size:
+        gauges["temperature_c"] = max(_TEMPERATURE.unpack_from(data, span[0])[2:])
+
+
+def _array(data: bytes, span: Span, dtype: str, columns: int) -> np.ndarray:
+    at, size = span
+    width = columns * np.dtype(dtype).itemsize
+    if size % width:
+        raise Impossible(f"{size} bytes are no rows of {width}")
+    return np.frombuffer(data, dtype, size // width * columns, at).reshape(-1, columns)
