@@ -6,18 +6,14 @@ Sockets reconnect by themselves when the hub dies and comes back. It does not re
 Publishers and subscribers belong to one thread each.
 """
 
-import ipaddress
 import secrets
-import socket
 import time
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
 import msgspec
 import zmq
-import zmq.auth
 
 from ..messages import (
     MAX_BODY_BYTES,
@@ -31,15 +27,12 @@ from ..messages import (
     numbered,
 )
 from ..sitefile import Bus
+from .reach import HUB_KEY, NODE_KEY, PUBLISHERS, SERVICES, SUBSCRIBERS, check_reach, endpoint, load_key
+from .reach import BusError as BusError
+from .reach import keygen as keygen
 
-SUBSCRIBERS, SERVICES, PUBLISHERS = 0, 1, 2  # offsets from bus.port
 QUEUE = 1000  # messages a socket holds before it drops, about ten seconds of a busy site
 FOLLOWED_TOPICS = 20_000  # whose sequence numbers a subscriber follows; the topic of a visitor long gone goes first
-HUB_KEY, NODE_KEY = "hub", "node"
-
-
-class BusError(Exception):
-    """The bus cannot be used; the text is one sentence that says what would help."""
 
 
 class Received(NamedTuple):
@@ -49,27 +42,6 @@ class Received(NamedTuple):
     message: Message
     stamp: Stamp
     body: bytes
-
-
-def endpoint(bus: Bus, offset: int = SUBSCRIBERS) -> str:
-    host = f"[{bus.host}]" if ":" in bus.host else bus.host
-    return f"tcp://{host}:{bus.port + offset}"
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def check_reach(bus: Bus) -> None:
-    """Raises BusError where the bus would leave this machine without keys."""
-    if bus.keys is None and not is_loopback(bus.host):
-        raise BusError(
-            f'bus.host = "{bus.host}" is reachable from other machines, so the bus needs keys: '
-            'run `whowhere keygen DIR` and set bus.keys = "DIR" in the site file'
-        )
 
 
 class Publisher:
@@ -264,42 +236,6 @@ def require_hub(bus: Bus, timeout_s: float = 2.0) -> None:
 def silence(bus: Bus) -> str:
     keys = f", and are the keys in {bus.keys} those of the hub?" if bus.keys else "?"
     return f"no hub answers at {endpoint(bus)}: is `whowhere up SITE.toml` running there{keys}"
-
-
-def keygen(folder: str | Path) -> list[Path]:
-    """Make the key pairs of the hub and of the nodes in `folder`; returns the files. Raises BusError.
-
-    Another machine needs hub.key, node.key and node.key_secret. Each further NAME.key in the hub's folder is let in.
-    """
-    folder = Path(folder)
-    if (folder / f"{HUB_KEY}.key_secret").exists():
-        raise BusError(f"{folder} holds keys already: choose another folder, or delete them to lock everybody out")
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        files = [Path(file) for name in (HUB_KEY, NODE_KEY) for file in zmq.auth.create_certificates(folder, name)]
-        for file in files:
-            file.chmod(0o600)
-    except OSError as error:
-        raise BusError(f"{folder}: keys cannot be written: {error.strerror}") from error
-    return files
-
-
-def load_key(bus: Bus, name: str) -> tuple[bytes, bytes]:
-    """(public, secret) from the site's key folder; secret is b"" in a public file. Raises BusError."""
-    path = Path(bus.keys or "") / name
-    try:
-        public, secret = zmq.auth.load_certificate(path)
-    except (OSError, ValueError) as error:
-        raise BusError(f'bus.keys: {path} is not a readable key: run `whowhere keygen "{bus.keys}"`') from error
-    return public, secret or b""
-
-
-def address(bus: Bus) -> str:
-    """bus.host as a number, which is what sockets are bound to. Raises BusError."""
-    try:
-        return str(socket.getaddrinfo(bus.host, None)[0][4][0])
-    except OSError as error:
-        raise BusError(f'bus.host = "{bus.host}" is no known host name or address') from error
 
 
 def _socket(bus: Bus, kind: int) -> zmq.Socket[bytes]:

@@ -18,8 +18,8 @@ from zmq.auth.thread import ThreadAuthenticator
 
 from ..messages import LATE_JOINER_KINDS, MAX_BODY_BYTES, SiteInForce
 from ..sitefile import Bus, site_as_json
-from . import bus as wire
-from .bus import BusError, Publisher
+from . import reach
+from .bus import QUEUE, BusError, Publisher
 from .health import Heartbeat
 from .node import NodeConfig
 
@@ -34,7 +34,7 @@ class Hub:
     """
 
     def __init__(self, bus: Bus) -> None:
-        wire.check_reach(bus)
+        reach.check_reach(bus)
         self.counters = {"kept": 0, "asked": 0, "malformed": 0}
         self._bus = bus
         self._last: dict[bytes, list[bytes]] = {}
@@ -44,9 +44,9 @@ class Hub:
             self._guard = self._open_guard()
             if self._guard:
                 undo.callback(self._guard.stop)
-            self._publishers = self._bound(zmq.XSUB, wire.PUBLISHERS)
-            self._subscribers = self._bound(zmq.XPUB, wire.SUBSCRIBERS)
-            self._services = self._bound(zmq.ROUTER, wire.SERVICES)
+            self._publishers = self._bound(zmq.XSUB, reach.PUBLISHERS)
+            self._subscribers = self._bound(zmq.XPUB, reach.SUBSCRIBERS)
+            self._services = self._bound(zmq.ROUTER, reach.SERVICES)
             self._subscribers.bind(_TAP)
             undo.pop_all()
         self._tap = self._context.socket(zmq.SUB)
@@ -62,7 +62,7 @@ class Hub:
     def serve(self, timeout_s: float) -> None:
         """Answer and remember for up to `timeout_s`."""
         if not self._forwarding.is_alive():
-            raise BusError(f"the hub at {wire.endpoint(self._bus)} stopped forwarding")
+            raise BusError(f"the hub at {reach.endpoint(self._bus)} stopped forwarding")
         ready = dict(self._poller.poll(round(timeout_s * 1000)))
         if self._services in ready:  # first, since a clock is being read
             self._answer(self._services.recv_multipart(), time.time_ns())
@@ -101,7 +101,7 @@ class Hub:
         """Lets in those whose public key lies in the site's key folder."""
         if self._bus.keys is None:
             return None
-        wire.load_key(self._bus, f"{wire.HUB_KEY}.key_secret")
+        reach.load_key(self._bus, f"{reach.HUB_KEY}.key_secret")
         guard = ThreadAuthenticator(self._context)
         guard.start()
         guard.configure_curve(domain="*", location=self._bus.keys)
@@ -113,11 +113,11 @@ class Hub:
         bound.setsockopt(zmq.MAXMSGSIZE, MAX_BODY_BYTES)
         bound.setsockopt(zmq.HEARTBEAT_IVL, 2000)
         bound.setsockopt(zmq.HEARTBEAT_TIMEOUT, 6000)
-        bound.set_hwm(wire.QUEUE)
+        bound.set_hwm(QUEUE)
         if self._bus.keys is not None:
-            bound.curve_publickey, bound.curve_secretkey = wire.load_key(self._bus, f"{wire.HUB_KEY}.key_secret")
+            bound.curve_publickey, bound.curve_secretkey = reach.load_key(self._bus, f"{reach.HUB_KEY}.key_secret")
             bound.curve_server = True
-        where = wire.endpoint(msgspec.structs.replace(self._bus, host=wire.address(self._bus)), offset)
+        where = reach.endpoint(msgspec.structs.replace(self._bus, host=reach.address(self._bus)), offset)
         bound.setsockopt(zmq.IPV6, int("[" in where))
         try:
             bound.bind(where)
