@@ -1,14 +1,13 @@
 """Which running site a command means: --bus tcp://host:port, with --keys beyond this machine."""
 
 import argparse
-from urllib.parse import urlsplit
 
-import msgspec
-
-from ..sitefile import Bus
+from ..nodes.bus import endpoint, snapshot
+from ..nodes.subscription import bus_at
+from ..sitefile import Bus, Site, site_from_json
 from .errors import LaunchError
 
-DEFAULT = f"tcp://{Bus().host}:{Bus().port}"
+DEFAULT = endpoint(Bus())
 
 
 def add_bus_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,14 +16,18 @@ def add_bus_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def bus_of(args: argparse.Namespace) -> Bus:
-    """Raises LaunchError where the address is none."""
-    try:
-        parts = urlsplit(args.bus if "://" in args.bus else f"tcp://{args.bus}")
-        host, port = parts.hostname, parts.port
-        if parts.scheme != "tcp" or not host or not port:
-            raise ValueError
-        return msgspec.convert({"host": host, "port": port, "keys": args.keys}, Bus)
-    except ValueError as error:  # also msgspec's ValidationError
-        raise LaunchError(
-            f'--bus "{args.bus}" is not an address like {DEFAULT}', f"whowhere watch --bus {DEFAULT}"
-        ) from error
+    """Raises BusError where the address is none."""
+    return bus_at(args.bus, args.keys)
+
+
+def running_site(bus: Bus) -> Site:
+    """The site in force on a bus, as its hub publishes it, reached as the caller reaches it. Raises BusError where no
+    hub answers, LaunchError where it has no site."""
+    from msgspec.structs import replace
+
+    from ..messages import SiteInForce
+
+    for received in snapshot(bus, ["site/"]):
+        if isinstance(received.message, SiteInForce):
+            return replace(site_from_json(received.message.document), bus=bus)
+    raise LaunchError(f"the hub at {endpoint(bus)} has not published its site yet", "try again in a second")

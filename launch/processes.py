@@ -41,7 +41,7 @@ def process_table(
     """
     rows = [_row(wiring, "hub", "hub", stage=0)]
     if record_to:
-        rows.append(_row(wiring, "recorder", "recorder", stage=0, options={"path": record_to}))
+        rows.append(recorder_row(wiring, record_to))
     if page:
         rows.append(_row(wiring, "page", "page"))
     if fusion:
@@ -49,6 +49,11 @@ def process_table(
     if sensors:
         rows += _sensor_rows(wiring, simulated or {})
     return rows
+
+
+def recorder_row(wiring: Wiring, out: str, name: str = "recorder") -> Process:
+    """The row that writes everything the bus says into the session file `out`."""
+    return _row(wiring, name, "recorder", stage=0, options={"out": out})
 
 
 def player_row(wiring: Wiring, options: dict[str, str]) -> Process:

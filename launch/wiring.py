@@ -8,6 +8,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from ..drivers.wifi.pseudonyms import enrolled_pseudonym, load_key
 from ..sitefile import SIMULATED, Site, published
 from .errors import LaunchError
 
@@ -53,8 +54,6 @@ def without_addresses(site: Site) -> Site:
     """The site as it may be published; a site without devices needs no key and makes none."""
     if not any(identity.devices for identity in site.identities):
         return published(site, str)
-    from ..drivers.wifi import enrolled_pseudonym, load_key  # only now: a site without devices needs no radio
-
     key = load_key(site.privacy.key)
     return published(site, lambda address: enrolled_pseudonym(key, address))
 

@@ -1,0 +1,138 @@
+"""Say in words what a file means, and what is wrong with it.
+
+A site file (.toml): the sensors, people and settings it describes, and whether its files and devices are there.
+A radar configuration (.cfg): range, resolution, top speed, frame rate, and whether the line carries it.
+A session (.mcap): what was recorded, how long, and how it ended.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+from ...sitefile import SIMULATED, Camera, Homography, Radar, Site, Sniffer, load_site
+from ..errors import LaunchError
+
+EXAMPLE = """
+whowhere check site.toml
+whowhere check my_radar.cfg
+whowhere check demo.mcap
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="a site (.toml), radar configuration (.cfg) or session (.mcap)")
+
+
+def run(args: argparse.Namespace) -> int:
+    path = Path(args.file)
+    readers = {".toml": _check_site, ".cfg": _check_radar, ".mcap": _check_session}
+    if path.suffix not in readers:
+        raise LaunchError(f"{path}: only {', '.join(readers)} files can be checked", "whowhere check --help")
+    if not path.is_file():
+        raise LaunchError(f"{path}: no such file", f"ls {path.parent}")
+    return readers[path.suffix](path)
+
+
+def _check_site(path: Path) -> int:
+    site = load_site(path)
+    missing = list(not_there(site))
+    for line in describe_site(site):
+        print(line)
+    for line in missing:
+        print(f"MISSING {line}")
+    if not missing:
+        print(f"ready: whowhere up {path}")
+    return 1 if missing else 0
+
+
+def _check_radar(path: Path) -> int:
+    from ...drivers.radar import describe  # here: a site check needs no chirp arithmetic
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise LaunchError(f"{path}: is not a text file (byte {error.start})") from error
+    for line in describe(text):
+        print(line)
+    return 0
+
+
+def _check_session(path: Path) -> int:
+    from ..session_summary import summarise
+
+    for line in summarise(path):
+        print(line)
+    return 0
+
+
+def describe_site(site: Site) -> Iterator[str]:
+    """The site in sentences, in the order of the file."""
+    width_m, depth_m = site.area.x_m[1] - site.area.x_m[0], site.area.y_m[1] - site.area.y_m[0]
+    walls = f", {len(site.area.walls)} walls" if site.area.walls else ""
+    yield f'site "{site.name}": {width_m:g} m x {depth_m:g} m{walls}'
+    for sensor in site.sensors:
+        yield f"  {_describe_sensor(sensor)}"
+    consenting = [identity for identity in site.identities if identity.consent]
+    devices = sum(len(identity.devices) for identity in consenting)
+    yield f"  {len(consenting)} people enrolled with {devices} devices" + _silent(
+        len(site.identities) - len(consenting)
+    )
+    yield f"  other phones: {'only counted' if site.privacy.unenrolled == 'count' else 'a pseudonym of the day'}"
+    yield f"  bus tcp://{site.bus.host}:{site.bus.port}, page http://{site.page.host}:{site.page.port}/"
+    if not (site.radars or site.cameras):
+        yield "  without a camera or radar, positions come from signal strength alone: metres, not decimetres"
+    if site.identities and len(site.sniffers) < 3:
+        yield f"  {len(site.sniffers)} sniffers: three or more around the room name people much faster"
+
+
+def _silent(count: int) -> str:
+    return f"; {count} without consent, who will never be named" if count else ""
+
+
+def _describe_sensor(sensor: Radar | Camera | Sniffer) -> str:
+    match sensor:
+        case Radar():
+            ports = "simulated" if sensor.data_port == SIMULATED else f"{sensor.cli_port} and {sensor.data_port}"
+            return f"radar {sensor.id}: {ports}, {Path(sensor.config).name}, at {_at(sensor.pose.position_m)}"
+        case Camera():
+            calibration = sensor.calibration
+            where = (
+                f"{len(calibration.floor_m)} floor points"
+                if isinstance(calibration, Homography)
+                else f"pinhole at {_at(calibration.pose.position_m)}"
+            )
+            return f"camera {sensor.id}: {sensor.source}, {sensor.fps:g} frames/s, {where}"
+        case Sniffer():
+            return (
+                f"sniffer {sensor.id}: {sensor.source}, windows of {sensor.window_s:g} s, at {_at(sensor.position_m)}"
+            )
+
+
+def _at(position_m: tuple[float, float, float]) -> str:
+    return f"({position_m[0]:g}, {position_m[1]:g}) m, {position_m[2]:g} m high"
+
+
+def not_there(site: Site) -> Iterator[str]:
+    """A sentence for every file or device the site names that this machine does not have."""
+    for radar in site.radars:
+        for key, port in (("cli_port", radar.cli_port), ("data_port", radar.data_port)):
+            if port != SIMULATED and "://" not in port and not Path(port).exists():
+                yield f"radars.{radar.id}.{key} = {port}: not there (plugged in? ls /dev/serial/by-id)"
+    for camera in site.cameras:
+        source = Path(f"/dev/video{camera.source}" if camera.source.isdigit() else camera.source)
+        if camera.source != SIMULATED and "://" not in camera.source and not source.exists():
+            yield f"cameras.{camera.id}.source: {source}: not there"
+        if camera.timestamps and not Path(camera.timestamps).is_file():
+            yield f"cameras.{camera.id}.timestamps: {camera.timestamps}: not there"
+    for sniffer in site.sniffers:
+        scheme, _, rest = sniffer.source.partition(":")
+        folder = {
+            "pcap": Path(),
+            "esp32": Path(),
+            "interface": Path("/sys/class/net"),
+            "stations": Path("/sys/class/net"),
+        }
+        if scheme in folder and not (folder[scheme] / rest).exists():
+            yield f"sniffers.{sniffer.id}.source = {sniffer.source}: not there (whowhere doctor lists what is)"
+    if site.bus.keys and not (Path(site.bus.keys) / "hub.key").is_file():
+        yield f"bus.keys = {site.bus.keys}: holds no keys (whowhere keygen {site.bus.keys})"

@@ -1,0 +1,191 @@
+"""The command line: every command explains itself, every failure is a sentence with the next command."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from whowhere.launch import cli
+from whowhere.launch.commands import doctor, init
+from whowhere.sitefile import load_site, parse_site
+
+DEMO_SITE = Path(cli.__file__).parent / "sites" / "demo.toml"
+
+
+def failure(capsys: pytest.CaptureFixture[str], *argv: str, status: int = 1) -> str:
+    """What a failing command says; checks that it is one sentence, with at most one line of advice."""
+    assert cli.main(list(argv)) == status
+    said = capsys.readouterr().err.strip().splitlines()
+    assert 1 <= len(said) <= 2, said
+    assert said[0].startswith(f"whowhere {argv[0]}: ")
+    assert "Traceback" not in said[0]
+    assert "a fault in whowhere itself" not in said[0]
+    assert len(said) == 1 or said[1].startswith("  try: ")
+    return "\n".join(said)
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_help_of_each_command_has_an_example(command: str, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as exit_:
+        cli.main([command, "--help"])
+    assert exit_.value.code == 0
+    text = capsys.readouterr().out
+    assert f"example:\n  whowhere {command}" in text
+
+
+def test_overview_names_every_command(capsys: pytest.CaptureFixture[str]):
+    assert cli.main(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert all(f"  {command}" in text for command in cli.COMMANDS)
+
+
+def test_an_unknown_command_suggests_the_nearest(capsys: pytest.CaptureFixture[str]):
+    assert cli.main(["recrod"]) == 2
+    assert 'did you mean "record"?' in capsys.readouterr().err
+
+
+def test_wrong_usage_is_one_sentence(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(["demo", "--secnods", "3"])
+    assert exit_.value.code == 2
+    assert capsys.readouterr().err == (
+        "whowhere demo: unrecognized arguments: --secnods 3\n  try: whowhere demo --help\n"
+    )
+
+
+def test_starting_up_loads_nothing_heavy():
+    probe = (
+        "import sys; from whowhere.launch import cli; cli.main(['--help']);"
+        "print([m for m in ('numpy', 'zmq', 'cv2', 'scipy', 'rich', 'msgspec', 'asyncio') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_child_process_loads_nothing_heavy():
+    """Every process imports this; each MB here is paid a dozen times."""
+    probe = (
+        "import sys; import whowhere.launch.child;"
+        "print([m for m in ('numpy', 'zmq', 'cv2', 'scipy', 'rich', 'argparse', 'asyncio') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_check_describes_the_demo_site(capsys: pytest.CaptureFixture[str]):
+    assert cli.main(["check", str(DEMO_SITE)]) == 0
+    text = capsys.readouterr().out
+    assert 'site "demo": 12 m x 10 m' in text
+    assert "radar radar-1: simulated" in text
+    assert "4 people enrolled with 4 devices" in text
+
+
+def test_check_names_line_key_and_nearest_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    wrong = tmp_path / "site.toml"
+    wrong.write_text(DEMO_SITE.read_text().replace("fps = 5", "fsp = 5", 1))
+    line = next(n for n, text in enumerate(wrong.read_text().splitlines(), 1) if "fsp" in text)
+    assert f'site.toml:{line}: cameras.camera-1.fsp: unknown key, did you mean "fps"?' in failure(
+        capsys, "check", str(wrong)
+    )
+
+
+def test_check_says_which_device_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    site = tmp_path / "site.toml"
+    text = DEMO_SITE.read_text().replace('data_port = "simulated"', 'data_port = "/dev/serial/by-id/none"', 1)
+    site.write_text(text)
+    assert cli.main(["check", str(site)]) == 1
+    assert "MISSING radars.radar-1.data_port = /dev/serial/by-id/none" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [("none.toml", "no such file"), ("notes.txt", "only .toml, .cfg, .mcap files can be checked")],
+)
+def test_check_of_a_wrong_file(name: str, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert sentence in failure(capsys, "check", str(tmp_path / name))
+
+
+def test_up_says_when_its_port_is_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    import socket
+
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        port = busy.getsockname()[1]
+        site = tmp_path / "site.toml"
+        site.write_text(DEMO_SITE.read_text() + f"\n[page]\nport = {port}\n")
+        assert f"page.port = {port}" in failure(capsys, "up", str(site))
+
+
+@pytest.mark.parametrize("command", [["watch"], ["record", "out.mcap"]], ids=lambda words: words[0])
+def test_a_site_that_does_not_run_is_one_sentence(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    assert "no hub answers at tcp://127.0.0.1:9" in failure(capsys, *command, "--bus", "tcp://127.0.0.1:9")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_address_that_is_none_is_one_sentence(capsys: pytest.CaptureFixture[str]):
+    assert '--bus "nonsense"' in failure(capsys, "watch", "--bus", "nonsense")
+
+
+@pytest.mark.parametrize("command", [["replay"], ["replay", "--verify"], ["evaluate", "session"], ["check"]])
+def test_a_file_that_is_no_session_is_one_sentence(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    path = tmp_path / "not.mcap"
+    path.write_bytes(os.urandom(500))
+    assert str(path) in failure(capsys, *command, str(path))
+
+
+def test_an_unknown_bench_names_those_there_are(capsys: pytest.CaptureFixture[str]):
+    assert 'no benchmark "nothing"' in failure(capsys, "bench", "nothing")
+
+
+def test_keygen_writes_keys_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    folder = str(tmp_path / "keys")
+    assert cli.main(["keygen", folder]) == 0
+    capsys.readouterr()
+    assert "holds keys already" in failure(capsys, "keygen", folder)
+
+
+def test_init_writes_a_site_that_loads_and_never_overwrites(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / "site.toml"
+    assert cli.main(["init", "--output", str(path), "--name", "hall"]) == 0
+    assert load_site(path).name == "hall"
+    capsys.readouterr()
+    assert "is there already" in failure(capsys, "init", "--output", str(path))
+
+
+def test_init_fills_in_what_it_finds(monkeypatch: pytest.MonkeyPatch):
+    radar = {"description": "CP2105", "serial": "00AB", "is_radar": True}
+    ports = [
+        init.devices.SerialPort(path="/dev/serial/by-id/x-if00", device="/dev/ttyUSB0", role="cli", **radar),
+        init.devices.SerialPort(path="/dev/serial/by-id/x-if01", device="/dev/ttyUSB1", role="data", **radar),
+    ]
+    monkeypatch.setattr(init.devices, "serial_ports", lambda: ports)
+    monkeypatch.setattr(init.devices, "cameras", lambda: [(2, "HD Webcam")])
+    monitor = init.devices.WirelessInterface(name="mon0", is_monitor=True, is_up=True)
+    monkeypatch.setattr(init.devices, "wireless_interfaces", lambda: [monitor])
+    site = parse_site(init.site_text("hall"))
+    assert (site.radars[0].cli_port, site.radars[0].data_port) == tuple(port.path for port in ports)
+    assert site.cameras[0].source == "2"
+    assert site.sniffers[0].source == "interface:mon0"
+
+
+def test_doctor_gives_a_command_for_everything_that_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    port = doctor.devices.SerialPort(
+        path="/dev/serial/by-id/x", device="/nonexistent", description="", serial="", is_radar=True, role="data"
+    )
+    monkeypatch.setattr(doctor.devices, "serial_ports", lambda: [port])
+    assert cli.main(["doctor", "--json"]) == 1
+    findings = json.loads(capsys.readouterr().out)
+    assert {finding["level"] for finding in findings} <= {"OK", "WARN", "FIX"}
+    assert all(finding["command"] for finding in findings if finding["level"] != "OK")
+    assert any("usermod -aG dialout" in finding["command"] for finding in findings)
+    assert next(finding for finding in findings if finding["what"] == "OpenCV")["level"] == "OK"
