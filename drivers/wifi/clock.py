@@ -35,6 +35,10 @@ class SourceClock:
             self._delays.append((bucket, delay))
         return source_ns + self._smallest_delay()
 
+    @property
+    def is_set(self) -> bool:
+        return bool(self._delays)
+
     def reading(self, host_ns: int) -> int:
         """What the source's clock shows at a host time; the host's own while nothing was observed."""
         return host_ns - self._smallest_delay() if self._delays else host_ns

@@ -17,6 +17,7 @@ from .sighting import Sighting
 
 GRACE_NS = 100_000_000  # how long after its end a window waits for packets still on their way
 MAX_GAP_NS = 3600 * 1_000_000_000  # a longer silence is a jump of the clock, and is not filled with empty windows
+AHEAD_NS = 5 * 1_000_000_000  # a frame further ahead of all others waits for the next one to bear out its time
 
 
 class _Device:
@@ -53,41 +54,48 @@ class Windows:
         self._open: dict[int, dict[bytes, _Device]] = {}
         self._heard: dict[tuple[bytes, int], int] = {}
         self._heard_before: dict[tuple[bytes, int], int] = {}
-        self._out_of_time: Sighting | None = None
+        self._held: Sighting | None = None  # ahead of its time
+        self._behind: Sighting | None = None
 
     def add(self, sighting: Sighting) -> list[WifiWindow]:
         """Count one frame; returns the windows that its time shows to be over."""
-        if not self._is_wanted(sighting):
-            self.counters["not_client"] += 1
-            return []
-        t_ns = sighting.t_ns
-        if self._next_end_ns is None:
-            self._start(t_ns)
-        elif abs(t_ns - self._latest_ns) > MAX_GAP_NS:
-            return self._jump(sighting)
-        self._out_of_time = None
-        due = self.tick(t_ns) if t_ns > self._latest_ns else []
-        self._count(sighting)
-        return due
+        due = self._release(sighting.t_ns)
+        if self._next_end_ns is not None and sighting.t_ns > self._latest_ns + AHEAD_NS:
+            self._held = sighting
+            return due
+        if sighting.t_ns < self._latest_ns - MAX_GAP_NS:
+            return due + self._fall_back(sighting)
+        self._behind = None
+        return due + self._advance(sighting)
 
     def tick(self, t_ns: int) -> list[WifiWindow]:
         """The windows that are over at t_ns (the source's clock, UTC ns), oldest first, empty ones too."""
+        due: list[WifiWindow] = []
         if self._next_end_ns is None:
             self._start(t_ns)
-        if abs(t_ns - self._latest_ns) > MAX_GAP_NS:
-            due = self.flush()
+        elif abs(t_ns - self._latest_ns) > MAX_GAP_NS:
+            due = self._close_open()
             self.counters["time_jumps"] += 1
             self._start(t_ns)
-            return due
         self._latest_ns = max(self._latest_ns, t_ns)
-        due = []
         while self._next_end_ns is not None and self._next_end_ns + GRACE_NS <= self._latest_ns:
             due.append(self._close(self._next_end_ns))
             self._next_end_ns += self._length_ns
         return due
 
-    def flush(self) -> list[WifiWindow]:
-        """All windows up to the last one begun: the source has ended."""
+    def pause(self) -> list[WifiWindow]:
+        """All windows begun: the source has ended or was lost. What it may deliver later begins anew, so that the
+        time between, in which nobody listened, is not told as empty."""
+        due = self._flush()
+        self._next_end_ns, self._latest_ns = None, 0
+        return due
+
+    def _flush(self) -> list[WifiWindow]:
+        held, self._held = self._held, None
+        due = self._advance(held) if held else []
+        return due + self._close_open()
+
+    def _close_open(self) -> list[WifiWindow]:
         last = max(self._open, default=0)
         due = []
         while self._next_end_ns is not None and self._next_end_ns <= last:
@@ -108,21 +116,39 @@ class Windows:
             sighting.role == EITHER and self._pseudonyms.is_enrolled(sighting.transmitter)
         )
 
-    def _jump(self, sighting: Sighting) -> list[WifiWindow]:
-        """One frame from another time is a damaged stamp; two that agree are a clock that was set."""
-        witness, self._out_of_time = self._out_of_time, sighting
-        if witness is None or abs(sighting.t_ns - witness.t_ns) > MAX_GAP_NS:
-            self.counters["bad_times"] += witness is not None
+    def _advance(self, sighting: Sighting) -> list[WifiWindow]:
+        due = self.tick(sighting.t_ns) if sighting.t_ns > self._latest_ns else []
+        self._count(sighting)
+        return due
+
+    def _release(self, t_ns: int) -> list[WifiWindow]:
+        """A held frame was right when the next one is about as late or later, damaged when time went on before it."""
+        held, self._held = self._held, None
+        if held is None:
             return []
-        due = self.flush()
+        if t_ns < held.t_ns - AHEAD_NS:
+            self.counters["bad_times"] += 1
+            return []
+        return self._advance(held)
+
+    def _fall_back(self, sighting: Sighting) -> list[WifiWindow]:
+        """One frame from long ago has a damaged stamp; two in a row are a clock that was set back."""
+        witness, self._behind = self._behind, sighting
+        if witness is None or abs(sighting.t_ns - witness.t_ns) > AHEAD_NS:
+            self.counters["bad_times"] += 1
+            return []
+        due = self._flush()
         self.counters["time_jumps"] += 1
-        self._out_of_time = None
-        self._start(min(witness.t_ns, sighting.t_ns))
-        return due + self.add(witness) + self.add(sighting)
+        self._behind = None
+        self._start(sighting.t_ns)
+        return due + self._advance(sighting)
 
     def _count(self, sighting: Sighting) -> None:
+        if not self._is_wanted(sighting):
+            self.counters["not_client"] += 1
+            return
         end = self._end_of(sighting.t_ns)
-        if self._next_end_ns is None or end < self._next_end_ns:
+        if self._next_end_ns is None or end < self._next_end_ns:  # its window is published
             self.counters["late"] += 1
             return
         if self._is_repeated(sighting):
