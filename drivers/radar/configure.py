@@ -24,9 +24,7 @@ RESET = "press the board's NRST button or power-cycle it"
 
 
 class Wire(Protocol):
-    """What we need of a serial port; pyserial's Serial has it."""
-
-    timeout: float | None
+    """What we need of a serial port; pyserial's Serial has it. Its reads give up after a fraction of a second."""
 
     @property
     def in_waiting(self) -> int: ...
@@ -114,7 +112,6 @@ def _ask(cli: Wire, line: str, timeout_s: float) -> bytes:
     """One line out, everything up to the next prompt back; what has come without a prompt when time is up."""
     cli.reset_input_buffer()
     cli.write(line.encode("ascii", "replace") + b"\n")
-    cli.timeout = 0.05
     answer = b""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:

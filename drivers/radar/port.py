@@ -132,7 +132,7 @@ def open_radar(config: Radar) -> RadarPort:
 
 def _open(name: str, baud: int, key: str) -> serial.Serial:
     try:
-        return serial.Serial(name, baud, timeout=0.1, write_timeout=2.0, exclusive=True)
+        return serial.Serial(name, baud, timeout=0.05, write_timeout=2.0, exclusive=True)
     except (OSError, termios.error, ValueError) as error:
         code = getattr(error, "errno", None)
         if code in (errno.EACCES, errno.EPERM):
