@@ -129,7 +129,7 @@ def test_a_site_that_does_not_run_is_one_sentence(
 
 
 def test_an_address_that_is_none_is_one_sentence(capsys: pytest.CaptureFixture[str]):
-    assert '--bus "nonsense"' in failure(capsys, "watch", "--bus", "nonsense")
+    assert '"nonsense" is not an address like "tcp://' in failure(capsys, "watch", "--bus", "nonsense")
 
 
 @pytest.mark.parametrize("command", [["replay"], ["replay", "--verify"], ["evaluate", "session"], ["check"]])

@@ -14,7 +14,7 @@ from ..supervisor import Supervisor
 from ..wiring import require_free, wire
 
 EXAMPLE = """
-whowhere check site.toml && whowhere up site.toml
+whowhere up site.toml
 whowhere up site.toml --record today.mcap
 """
 

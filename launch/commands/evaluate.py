@@ -1,0 +1,84 @@
+"""Score a session against its ground truth.
+
+`session` takes a recording of a simulated site (its truth is recorded too) and says how often the right name was on the
+right body, how far off the positions were, and how well probabilities were calibrated. The first 15 s are not scored.
+With --again the recorded sensor messages are fused anew by this version, so that two versions can be compared.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from ...messages import INPUT_KINDS, OUTPUT_KINDS, BadMessage, Message, decode
+from ...nodes.session import Session
+from ..errors import LaunchError
+from ..evaluate.scoring import SessionScore
+
+EXAMPLE = """
+whowhere evaluate session demo.mcap
+whowhere evaluate session demo.mcap --again --json
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("what", choices=["session"], help="what to score")
+    parser.add_argument("file", metavar="FILE", help="a session file (.mcap)")
+    parser.add_argument(
+        "--again", action="store_true", help="fuse the sensor messages anew instead of scoring what was said"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    session = Session(Path(args.file))
+    score = SessionScore()
+    for message, sent_ns in _fused_anew(session) if args.again else _as_recorded(session):
+        score.add(message, sent_ns)
+    result = score.result()
+    if result["named_right"] is None:
+        raise LaunchError(
+            f"{args.file} cannot be scored: it holds no ground truth, or less than 15 s of it",
+            "whowhere simulate scored.mcap --seconds 60",
+        )
+    if args.json:
+        print(json.dumps({"session": args.file, "ended": session.ended, **result}))
+    else:
+        for line in _in_words(result):
+            print(line)
+        if session.ended:
+            print(session.ended)
+    return 0
+
+
+def _as_recorded(session: Session) -> Iterator[tuple[Message, int | None]]:
+    for record in session.records():
+        try:
+            yield decode(record.body), record.stamp.t_sent_ns
+        except BadMessage:
+            session.counters["malformed"] += 1
+
+
+def _fused_anew(session: Session) -> Iterator[tuple[Message, int | None]]:
+    """What this version's engine makes of the recorded inputs; the recorded outputs are left out."""
+    from ...fusion.engine import Engine
+
+    engine = Engine(session.site())
+    for record in session.records():
+        kind = record.topic.partition("/")[0]
+        if kind in OUTPUT_KINDS:
+            continue
+        message = decode(record.body)
+        yield message, record.stamp.t_sent_ns
+        if kind in INPUT_KINDS:
+            yield from ((output, None) for output in engine.step(message))
+
+
+def _in_words(result: dict[str, object]) -> Iterator[str]:
+    """The result, one figure a line; figures of figures are indented."""
+    for name, value in result.items():
+        if isinstance(value, dict):
+            yield f"{name}:"
+            yield from (f"  {key}: {part}" for key, part in value.items())
+        else:
+            yield f"{name}: {value}"
