@@ -11,7 +11,6 @@ import struct
 import time
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
-from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import IO, NamedTuple, Self, cast
@@ -61,7 +60,7 @@ class SessionWriter:
         self.messages = 0
         self._channels: dict[tuple[str, str], int] = {}
         try:
-            self._file = _File(self.path, "xb")
+            self._file = _File(self.path)
         except FileExistsError as error:
             raise SessionError(f"{path} exists already, and a recording is never written over another") from error
         except OSError as error:
@@ -125,25 +124,38 @@ class SessionWriter:
         self.close()
 
 
-class _File(FileIO):
-    """An unbuffered file that writes everything or raises, and remembers that it failed."""
+class _File:
+    """A new file that writes everything at once or raises, and remembers that it failed: a buffer that still holds
+    what a full disk did not take would try again, and fail again, whenever it is closed."""
 
-    def __init__(self, path: Path, mode: str) -> None:
-        super().__init__(path, mode)
+    def __init__(self, path: Path) -> None:
+        self._path = str(path)
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         self.written = 0
-        self.has_failed = False
+        self.has_failed = self.closed = False
 
-    def write(self, data: "bytes | memoryview") -> int:  # type: ignore[override]
+    def write(self, data: bytes) -> int:
         left = memoryview(data)
         try:
             while len(left):
-                left = left[os.write(self.fileno(), left) :]
+                left = left[os.write(self._descriptor, left) :]
         except OSError as error:
             self.has_failed = True
-            error.filename = self.name
+            error.filename = self._path
             raise
         self.written += len(data)
         return len(data)
+
+    def tell(self) -> int:
+        return self.written
+
+    def flush(self) -> None:
+        pass
+
+    def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            os.close(self._descriptor)
 
 
 class Session:
