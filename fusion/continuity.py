@@ -15,7 +15,7 @@ MEMORY_S = 40.0  # a body lost for longer is a new one when it comes back
 STRIDE_M2_PER_S = 0.6  # how far a lost walker may have wandered, beyond what its filter predicts
 RETURN_PRIOR = 0.8  # of bodies found, the share that are lost ones; the rest has just come in
 STRANGER_DENSITY = 0.008  # per m2: how likely a new person appears just here
-LOOKS_SCALE = 8.0  # nats per unit of Bhattacharyya distance
+LOOKS_SCALE = 14.0  # nats per unit of Bhattacharyya distance
 LOOKS_LIKE = 0.45
 MAX_DRIFT_S = 12.0
 

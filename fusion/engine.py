@@ -27,8 +27,7 @@ from ..sitefile import Site, site_as_json
 from . import state as packing
 from .continuity import Continuity
 from .detections import CameraView, RadarView
-from .evidence.rssi import RssiEvidence
-from .geometry import Floats
+from .evidence.rssi import Bodies, RssiEvidence
 from .identities import Identities
 from .naming import Naming
 from .people import describe
@@ -122,27 +121,29 @@ class Engine:
         self._tracker.advance(window.t_ns)
         self._follow_bodies()
         self._grid.advance(window.t_ns)
-        position, covariance = self._places()
+        bodies = self._bodies()
         for device, rssi_dbm in zip(window.devices, window.rssi_dbm, strict=True):
             row = self._device_row.get(device)
             if row is None:
                 continue
             owner = int(self._owner_of[row])
             self._heard[self._names[owner]][window.source] = window.t_ns
-            nats = self._rssi.hear(row, sniffer, float(rssi_dbm), window.t_ns, position, covariance)
+            nats = self._rssi.hear(row, sniffer, float(rssi_dbm), window.t_ns, bodies)
             self._identities.weigh(owner, nats)
 
-    def _places(self) -> tuple[Floats, Floats]:
-        """Where the bodies of the identity columns are: (K,2), (K,2,2)."""
+    def _bodies(self) -> Bodies:
+        """The bodies of the identity columns 1..K."""
         row_of = {int(number): row for row, number in enumerate(self._tracker.number)}
         numbers = self._identities.numbers[1:]
-        position = np.zeros((len(numbers), 2))
+        position, heading = np.zeros((len(numbers), 2)), np.zeros(len(numbers))
         covariance = np.tile(UNSEEN_VARIANCE_M2 * np.eye(2), (len(numbers), 1, 1))
         for column, number in enumerate(numbers):
             if number in row_of and self._identities.live[1 + column]:
-                position[column] = self._tracker.mean[row_of[number], :2]
-                covariance[column] = self._tracker.covariance[row_of[number], :2, :2]
-        return position, covariance
+                row = row_of[number]
+                position[column] = self._tracker.mean[row, :2]
+                covariance[column] = self._tracker.covariance[row, :2, :2]
+                heading[column] = self._tracker.heading[row]
+        return Bodies(position, covariance, heading)
 
     def _follow_bodies(self) -> None:
         """Tell identities and continuity which bodies were found, lost and merged."""

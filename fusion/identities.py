@@ -15,10 +15,10 @@ from .geometry import Floats
 from .posterior import marginals
 
 FOUND_AT_BIRTH = 0.25  # the chance that a body just found is a given identity whose body was not tracked
-FOUND_PER_S = 0.04  # the same, per second, spread over the bodies there are
+FOUND_PER_S = 0.3  # the same, per second, spread over the bodies there are
 LEAVE_PER_S = 0.01
 FADE_PER_S = 0.05  # belief in a lost body fades into "nobody"
-SWAP_M, SWAP_PER_S = 0.5, 0.35
+SWAP_M, SWAP_PER_S = 0.5, 0.1
 LEAST = 1e-6
 
 

@@ -18,13 +18,14 @@ from .kalman import begin, innovation, predict, update
 SECOND_NS = 1_000_000_000
 GATE = 13.8  # chi-square with 2 degrees of freedom, 99.9 %
 NEW_BODY_COST = 16.0  # a pairing costlier than this (Mahalanobis2 + log-determinant + looks) is a new body
-LOOKS_WEIGHT = 8.0
+LOOKS_WEIGHT = 14.0
 LOOKS_LIKE = 0.45  # Bhattacharyya distance at which looks say neither yes nor no
 LOOKS_MEMORY = 0.9
 NO_BIRTH_M = 0.45  # a spare detection this near a body seen in the same frame is that body again
 CONFIRM_WEIGHT = 3.0  # of sightings: detections.CAMERA_WEIGHT and RADAR_WEIGHT
 TENTATIVE_S = 0.7  # an unconfirmed body not seen for this long was a false alarm
-LOST_S = 2.5  # a confirmed body not seen for this long is lost
+WALKING_M_S = 0.35
+LOST_S = 4.0  # a confirmed body not seen for this long is lost
 TWIN_M, TWIN_S = 0.6, 1.0  # two bodies this near for this long that no sensor ever saw apart are one
 APART_MEMORY_S = 6.0
 
@@ -56,6 +57,7 @@ class Tracker:
         self.confirmed = np.zeros(0, bool)
         self.born_ns = np.zeros(0, np.int64)
         self.seen_ns = np.zeros(0, np.int64)
+        self.heading = np.zeros(0)  # rad from +x, of the last walking: who stands keeps facing as they came
         self.looks = np.zeros((0, 256))
         self.sources: list[dict[str, int]] = []  # per body, when each sensor last saw it
         self.changes: list[Change] = []
@@ -102,7 +104,7 @@ class Tracker:
 
     def _looks_cost(self, histogram: NDArray[np.float32]) -> Floats:
         distance = bhattacharyya(self.looks, histogram.astype(np.float64))
-        known = self.looks.any(axis=1)[:, None]
+        known = (self.looks.max(axis=1) > 0)[:, None]
         return np.where(known, LOOKS_WEIGHT * (distance - LOOKS_LIKE), 0.0)
 
     def _absorb(self, seen: Detections, bodies: NDArray[np.intp], rows: NDArray[np.intp]) -> None:
@@ -111,11 +113,13 @@ class Tracker:
         self.mean[bodies], self.covariance[bodies] = update(
             self.mean[bodies], self.covariance[bodies], seen.position[rows], seen.covariance[rows]
         )
+        walking = bodies[np.hypot(self.mean[bodies, 2], self.mean[bodies, 3]) > WALKING_M_S]
+        self.heading[walking] = np.arctan2(self.mean[walking, 3], self.mean[walking, 2])
         self.seen_ns[bodies] = seen.t_ns
         self.weight[bodies] += seen.weight
         if seen.histogram is not None:
             fresh = seen.histogram[rows].astype(np.float64)
-            known = self.looks[bodies].any(axis=1)[:, None]
+            known = (self.looks[bodies].max(axis=1) > 0)[:, None]
             self.looks[bodies] = np.where(known, LOOKS_MEMORY * self.looks[bodies] + (1 - LOOKS_MEMORY) * fresh, fresh)
         for body in bodies:
             self.sources[body][seen.source] = seen.t_ns
@@ -142,6 +146,7 @@ class Tracker:
         self.confirmed = np.append(self.confirmed, np.zeros(count, bool))
         self.born_ns = np.append(self.born_ns, np.full(count, seen.t_ns))
         self.seen_ns = np.append(self.seen_ns, np.full(count, seen.t_ns))
+        self.heading = np.append(self.heading, np.zeros(count))
         looks = np.zeros((count, 256)) if seen.histogram is None else seen.histogram[rows].astype(np.float64)
         self.looks = np.concatenate((self.looks, looks))
         self.sources.extend({seen.source: seen.t_ns} for _ in range(count))
@@ -218,7 +223,7 @@ class Tracker:
         return tracker
 
 
-_ARRAYS = ("number", "mean", "covariance", "weight", "confirmed", "born_ns", "seen_ns", "looks")
+_ARRAYS = ("number", "mean", "covariance", "weight", "confirmed", "born_ns", "seen_ns", "heading", "looks")
 
 
 def bhattacharyya(first: Floats, second: Floats) -> Floats:
