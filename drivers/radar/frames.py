@@ -96,10 +96,11 @@ class RadarParser:
                 self.counters["short_packets"] += 1
                 self._claimed_end = 0
             at = start
-            packet = self._packet(start, is_idle)
-            if packet is Verdict.MISSING:
+            found = self._packet(start, is_idle)
+            if found is Verdict.MISSING:
                 break
-            if isinstance(packet, Packet) and (decoded := self._decoded(start, packet)):
+            if isinstance(found, tuple):
+                packet, decoded = found
                 if frame := self._frame(start, packet, decoded):
                     frames.append(frame)
                 at = min(start + packet.end, self._tail())
@@ -110,7 +111,7 @@ class RadarParser:
         self._forget(at)
         return frames
 
-    def _packet(self, start: int, is_idle: bool) -> Packet | Verdict:
+    def _packet(self, start: int, is_idle: bool) -> tuple[Packet, Decoded] | Verdict:
         """What stands at the magic word `start`: a whole packet, one still arriving, or none."""
         buffer = self._buffer
         following = buffer.find(MAGIC, start + len(MAGIC))
@@ -121,7 +122,9 @@ class RadarParser:
         for dialect in dialects or ():
             found = walk(buffer, start, end, dialect)
             if isinstance(found, Packet):
-                return found
+                if decoded := self._decoded(start, found):
+                    return found, decoded
+                continue
             if found is Verdict.MISSING and not is_ended:
                 return found
             is_cut = is_cut or found is Verdict.MISSING

@@ -6,6 +6,7 @@ times the usable share of the band; chirp cycle = chirps a loop (idle + ramp); t
 speed resolution wavelength / (2 loops cycle).
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -16,6 +17,8 @@ LINE_BYTES_S = 92_160  # 921600 baud, 8N1
 USABLE_BAND = (0.8, 0.9)  # share of the ADC's band that the filters leave: cautious, and TI's own figure
 DIRECTIONS = {1: "1", 2: "2", 3: "1, 2", 4: "3", 5: "1, 3", 6: "2, 3", 7: "1, 2, 3"}
 BANDS_GHZ = ((60.0, 64.0), (76.0, 81.0))
+
+LARGEST = 1e9  # no value of any command comes near
 
 _NEEDED = {"channelCfg": 3, "profileCfg": 14, "chirpCfg": 8, "frameCfg": 7}
 _OOB_FIXED, _OOB_STATS = 40, (8 + 24) + (8 + 28)
@@ -105,9 +108,10 @@ class _Commands:
             try:
                 values = [float(value) for value in text.split()[1:]]
             except ValueError:
-                self._report(line, f"`{text}`: holds something that is no number")
-                continue
-            if len(values) < needed:
+                values = [math.nan]
+            if not all(abs(value) < LARGEST for value in values):
+                self._report(line, f"`{text}`: holds something that is no sensible number")
+            elif len(values) < needed:
                 self._report(line, f"`{text}`: {word} needs {needed} values, here are {len(values)}")
             else:
                 yield line, values
@@ -150,8 +154,8 @@ def _read_chirp(profile: ChirpProfile, given: _Commands) -> None:
     if not chirp:
         return
     _, start_ghz, _, _, _, _, _, slope_mhz_us, _, samples, rate_ksps, *_ = chirp
-    if slope_mhz_us <= 0 or samples <= 0 or rate_ksps <= 0:
-        sentence = f"slope {slope_mhz_us:g}, {samples:g} samples at {rate_ksps:g} ksps: all must be positive"
+    if slope_mhz_us < 0.01 or samples < 1 or rate_ksps < 1:
+        sentence = f"slope {slope_mhz_us:g} MHz/us, {samples:g} samples at {rate_ksps:g} ksps: that is no chirp"
         profile.problems.append((given.line("profileCfg"), sentence, True))
         return
     profile.start_ghz, profile.samples = start_ghz, int(samples)
@@ -167,7 +171,7 @@ def _read_frame(profile: ChirpProfile, given: _Commands) -> None:
         return
     first, last, loops, _, period_ms, *_ = frame
     chirps = int(last - first) + 1
-    if chirps <= 0 or loops <= 0 or period_ms <= 0:
+    if chirps < 1 or loops < 1 or period_ms < 0.1:
         sentence = f"chirps {first:g} to {last:g}, {loops:g} loops, {period_ms:g} ms: that is no frame"
         profile.problems.append((given.line("frameCfg"), sentence, True))
         return
@@ -177,8 +181,8 @@ def _read_frame(profile: ChirpProfile, given: _Commands) -> None:
     _, start_ghz, idle_us, adc_us, ramp_us, _, _, slope, _, samples, rate_ksps, *_ = chirp
     cycle_s = chirps * (idle_us + ramp_us) * 1e-6
     centre_hz = start_ghz * 1e9 + slope * 1e6 * (adc_us + samples / rate_ksps * 500)
-    if cycle_s <= 0 or centre_hz <= 0:
-        profile.problems.append((given.line("profileCfg"), "idle and ramp times must be positive", True))
+    if cycle_s < 1e-7 or centre_hz < 1e9:
+        profile.problems.append((given.line("profileCfg"), "start frequency, idle or ramp time is impossible", True))
         return
     profile.active_ms = loops * cycle_s * 1e3
     profile.max_speed_m_s = LIGHT_M_S / centre_hz / (4 * cycle_s)
@@ -201,11 +205,8 @@ def _read_rest(profile: ChirpProfile, given: _Commands) -> None:
 def _read_bytes(profile: ChirpProfile, given: _Commands) -> None:
     targets = 0
     if profile.demo == "3D People Counting":
-        profile.bytes_fixed, profile.bytes_per_point, profile.bytes_per_target = (
-            _3DPC_FIXED,
-            _3DPC_POINT,
-            _3DPC_TARGET,
-        )
+        profile.bytes_fixed, profile.bytes_per_point = _3DPC_FIXED, _3DPC_POINT
+        profile.bytes_per_target = _3DPC_TARGET
         targets = 5
     elif (monitor := given.one("guiMonitor", 7)) and profile.demo == "the out-of-box demo":
         _, points, profile_on, noise_on, heat_on, doppler_on, stats_on, *_ = (int(value) for value in monitor)
@@ -241,8 +242,8 @@ def _judge(profile: ChirpProfile, given: _Commands, text: str) -> None:
         problem((given.line("frameCfg"), sentence, True))
     if profile.tracker_period_ms and profile.frame_period_ms != profile.tracker_period_ms:
         sentence = (
-            f"the tracker believes in frames of {profile.tracker_period_ms:g} ms (trackingCfg, last value), but they come "
-            f"every {profile.frame_period_ms or 0:g} ms (frameCfg): its speeds will be wrong by that factor"
+            f"the tracker believes in frames of {profile.tracker_period_ms:g} ms (trackingCfg, last value), but they "
+            f"come every {profile.frame_period_ms or 0:g} ms (frameCfg): its speeds will be wrong by that factor"
         )
         problem((given.line("trackingCfg"), sentence, False))
     if profile.points_that_fit is not None and profile.points_that_fit < 50:
@@ -257,9 +258,10 @@ def _judge(profile: ChirpProfile, given: _Commands, text: str) -> None:
 def _sentences(profile: ChirpProfile) -> Iterator[str]:
     yield f"for {profile.demo}"
     if profile.range_resolution_m is not None and profile.max_range_m is not None:
+        edge_m = profile.max_range_m * USABLE_BAND[1] / USABLE_BAND[0]
         yield (
-            f"range: up to {profile.max_range_m:.1f} m ({profile.max_range_m * USABLE_BAND[1] / USABLE_BAND[0]:.1f} m at "
-            f"the very edge of the band), resolution {profile.range_resolution_m * 100:.1f} cm "
+            f"range: up to {profile.max_range_m:.1f} m ({edge_m:.1f} m at the edge of the band), "
+            f"resolution {profile.range_resolution_m * 100:.1f} cm "
             f"({profile.bandwidth_mhz:.0f} MHz sampled from {profile.start_ghz:g} GHz, {profile.samples} samples)"
         )
     if profile.range_limits_m:
