@@ -5,6 +5,7 @@ heading of the sensor's axis, counter-clockwise from +x; tilt is positive downwa
 A radar's own frame is x right, y along the boresight, z up; a camera's is x right, y down, z along the axis.
 """
 
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -22,6 +23,7 @@ class FloorMap(Protocol):
     def __call__(self, pixels: Floats, height_m: float = 0.0) -> Floats: ...
 
 
+@lru_cache(maxsize=1024)
 def axes_of(pose: Pose) -> tuple[Floats, Floats, Floats]:
     """Unit vectors right, down, forward of a sensor, in the site frame."""
     yaw, tilt, roll = np.radians([pose.yaw_deg, pose.tilt_deg, pose.roll_deg])

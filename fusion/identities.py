@@ -79,7 +79,7 @@ class Identities:
     def pass_time(self, elapsed_s: float, positions: dict[int, Floats]) -> None:
         """Leaving, being found, fading of the lost, and swaps of bodies that stand close."""
         live = np.flatnonzero(self.live)
-        lost = np.setdiff1d(np.arange(1, len(self.numbers)), live)
+        lost = 1 + np.flatnonzero(~np.asarray(self.live[1:], bool))
         leaving = self.belief[:, live] * LEAVE_PER_S * elapsed_s
         fading = self.belief[:, lost] * FADE_PER_S * elapsed_s
         found = self.belief[:, :1] * FOUND_PER_S * elapsed_s * np.ones((1, len(live))) / max(len(live), 1)

@@ -72,8 +72,9 @@ class Tracker:
         bodies, rows = match(self._costs(seen), NEW_BODY_COST)
         self._absorb(seen, bodies, rows)
         self._remember_apart(seen.t_ns, bodies)
-        spare = np.setdiff1d(np.arange(len(seen)), rows)
-        self._begin(seen, self._not_twice(seen, spare, bodies))
+        spare = np.ones(len(seen), bool)
+        spare[rows] = False
+        self._begin(seen, self._not_twice(seen, np.flatnonzero(spare), bodies))
         self._confirm(seen.t_ns)
         self._merge_twins(seen.t_ns)
 

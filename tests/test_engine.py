@@ -17,6 +17,7 @@ from whowhere.messages import (
     Scene,
     Truth,
     WifiWindow,
+    decode,
     encode,
 )
 from whowhere.sitefile import Site, load_site
