@@ -14,12 +14,13 @@ from .plan import Floats
 from .world import Crowd, World
 
 HISTOGRAM = "hsv-8x8x4:1"
-DETECTED = 0.9  # of bodies in full view and large enough
+DETECTED = 0.93  # of bodies in full view and large enough
 SMALLEST_PX = 85.0  # body height at which detection begins, and 25 px later is complete
-FOOT_MARGIN, FOOT_SPREAD = 0.067, 0.036  # box bottom below the feet, of the body height (style.md section 3)
-HEAD_MARGIN, HEAD_SPREAD = 0.06, 0.03
-SIDE_SPREAD = 0.03
-FALSE_BOXES = 0.05  # a frame
+FOOT_MARGIN, FOOT_SPREAD = 0.11, 0.045  # box bottom below the feet, in shares of the body's height
+HEAD_MARGIN, HEAD_SPREAD = -0.01, 0.025  # box top above the head
+SIDE_SPREAD = 0.026
+ASPECT = 0.375  # width over height, once the detector has cut its window
+FALSE_BOXES = 0.08  # a frame
 SAMPLES = 300  # pixels behind one histogram
 FLOOR_BGR = (150, 155, 160)
 
@@ -65,7 +66,7 @@ def _jittered(boxes: Floats, rng: np.random.Generator) -> Floats:
     top = boxes[:, 1] - height * rng.normal(HEAD_MARGIN, HEAD_SPREAD, count)
     bottom = boxes[:, 1] + height * (1 + rng.normal(FOOT_MARGIN, FOOT_SPREAD, count))
     centre = boxes[:, 0] + boxes[:, 2] / 2 + height * rng.normal(0.0, SIDE_SPREAD, count)
-    width = (bottom - top) / 2  # the detector's window is twice as high as wide
+    width = (bottom - top) * ASPECT
     return np.column_stack((centre - width / 2, top, width, bottom - top))
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from ...messages import CameraFrame, Message, RadarFrame, Truth, WifiWindow, numbered
 from ...sitefile import Camera, Radar, Site
+from .camera import exposure_phase
 from .echoes import Echoes
 from .glimpses import HISTOGRAM, Glimpses
 from .optics import View
@@ -52,7 +53,7 @@ def camera_times(site: Site, camera: Camera, epoch_ns: int) -> Iterator[int]:
     """Exposure times: cameras are not synchronised, so each starts at its own part of the period."""
     row = [other.id for other in site.cameras].index(camera.id)
     period = 1e9 / camera.fps
-    phase = (0.13 + 0.37 * row) % 1.0
+    phase = exposure_phase(row)
     number = 0
     while True:
         yield epoch_ns + int((number + phase) * period)
