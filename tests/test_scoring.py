@@ -1,12 +1,16 @@
 """The scores of a session, on small invented sessions whose scores are known by hand."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 from whowhere.launch.evaluate.scoring import SessionScore, match
+from whowhere.launch.evaluate.session import evaluate_session, in_words
 from whowhere.launch.evaluate.truth import Timeline
-from whowhere.messages import Health, Location, Message, Person, Scene, State, Truth
+from whowhere.messages import Health, Location, Message, Person, Scene, Stamp, State, Truth, encode
+from whowhere.nodes.bus import Received
+from whowhere.nodes.session import SessionWriter
 
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND
@@ -209,3 +213,52 @@ def test_latency_and_rates() -> None:
     result = score.result()
     assert result["latency_ms"] == {"p50": 650.0, "p99": 699.0}
     assert result["rates_hz"] == {"fusion": 5.0}
+
+
+def recording(path: Path, messages: Iterator[Message]) -> Path:
+    with SessionWriter(path, "{}") as writer:
+        for message in messages:
+            writer.write(Received(message.topic, message, Stamp("b007", message.t_ns), encode(message)), message.t_ns)
+    return path
+
+
+def test_a_recorded_session_has_the_same_scores(tmp_path: Path) -> None:
+    people = {"Ada": (1.0, 1.0), "b": (5.0, 5.0)}
+    published = (
+        person("Ada", 1.0, 1.5, "confirmed", 1, ("Ada", 0.9), ("unknown", 0.1)),
+        person("anon-2", 5.0, 5.5, "anonymous", 2, ("unknown", 0.8), ("Ada", 0.2)),
+    )
+    path = recording(tmp_path / "s.mcap", session(20, people, *published))
+    result = evaluate_session(path, warm_up_s=0.0)
+    live = scored(session(20, people, *published))
+    assert {name: result[name] for name in live if name != "latency_ms"} == {
+        name: value for name, value in live.items() if name != "latency_ms"
+    }
+    assert result["ended"] is None
+    tracking = result["tracking"]
+    assert (tracking["mota"], tracking["idf1"], tracking["switches"]) == (1.0, 1.0, 0)
+    assert tracking["motp"] == pytest.approx(0.75, abs=1e-4)  # half a metre of two
+    assert tracking["gospa_m"] == pytest.approx(np.sqrt(0.5), abs=1e-4)
+    text = "\n".join(in_words(result))
+    assert "right name, owner seen" in text
+    assert "100.0%" in text
+
+
+def test_a_track_of_somebody_unseen_is_excused(tmp_path: Path) -> None:
+    """Coasting along behind a pillar is neither a false positive nor a match; a ghost still is one."""
+
+    def messages() -> Iterator[Message]:
+        coasting = person("anon-1", 1.0, 1.0, "anonymous", 1, ("unknown", 1.0))
+        ghost = person("anon-2", 8.0, 8.0, "anonymous", 2, ("unknown", 1.0))
+        for tick in range(100):
+            yield truth(tick / 10, {"Ada": (1.0, 1.0), "b": (3.0, 3.0)}, unseen=("Ada",))
+            yield scene(tick / 10, coasting, ghost)
+
+    tracking = evaluate_session(recording(tmp_path / "s.mcap", messages()), warm_up_s=0.0)["tracking"]
+    assert tracking["objects"] == tracking["misses"] == tracking["false_positives"] == tracking["frames"] > 90
+
+
+def test_an_empty_session_is_said_in_words(tmp_path: Path) -> None:
+    result = evaluate_session(recording(tmp_path / "s.mcap", iter(())))
+    assert result["named_right"] is None
+    assert "not known" in in_words(result)[0]
