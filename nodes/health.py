@@ -36,10 +36,12 @@ class Heartbeat:
         self._memory_due = self._clock_due = self._last
         self._versions = {"whowhere": _version(), "python": platform.python_version()}
 
-    def count(self, message: Message) -> None:
-        """Call after each published message; the longest lag of a second is the one that is reported."""
+    def count(self, message: Message | None) -> None:
+        """Call after each published message; the longest lag of a second is the one that is reported. None for a
+        message whose time is not now's, such as a replayed one."""
         self._published += 1
-        self._lag_s = max(self._lag_s, (time.time_ns() - message.t_ns) / 1e9)
+        if message is not None:
+            self._lag_s = max(self._lag_s, (time.time_ns() - message.t_ns) / 1e9)
 
     def beat(self, state: HealthState = "ok", detail: str = "", counters: Mapping[str, int] | None = None) -> None:
         """Publish, if a second has passed since the last time, or at once when the node has a new state."""

@@ -45,6 +45,7 @@ def main(config: NodeConfig, stop: threading.Event) -> None:
         played = looped(session, start_s) if options.get("loop") == "yes" else sensed(session, start_s)
         for message, _ in paced(played, lambda item: item.at_ns, rate, stop):
             publisher.publish(message)
+            heartbeat.count(None)
             counters["messages"] += 1
             heartbeat.beat("ok", detail, counters)
         heartbeat.beat("stopped", session.ended or f"played {session.path}", {**session.counters, **counters})
