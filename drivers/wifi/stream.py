@@ -130,10 +130,9 @@ class FifoPort(_Stream):
         """Bytes, or None while there are none. Raises DeviceLost where nobody writes (any more)."""
         poller = select.poll()
         poller.register(self._descriptor, select.POLLIN)
-        if not poller.poll(timeout_s * 1000):
-            return None
+        poller.poll(timeout_s * 1000)
         try:
-            data = os.read(self._descriptor, _FIFO_CHUNK)
+            data = os.read(self._descriptor, _FIFO_CHUNK)  # only this tells a silent writer from none
         except BlockingIOError:
             return None
         except OSError as error:
@@ -144,5 +143,4 @@ class FifoPort(_Stream):
             raise DeviceLost(f"{self.path}: its writer went away")
         if time.monotonic() - self._silent_since > _WRITER_WAIT_S:
             raise DeviceLost(f"{self.path}: nobody writes into this stream")
-        time.sleep(min(timeout_s, 0.05))  # without a writer, poll returns at once
         return None
