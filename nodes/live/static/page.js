@@ -126,7 +126,8 @@ function showHealth() {
 function healthRow(id, health) {
   const silent_s = health ? (now_ms() - health.t_ns / 1e6) / 1000 : null;
   let kind = "begin", mark = "…", figures = "no word yet", detail = "";
-  if (health) {
+  if (health && !state.open) figures = "not known";
+  else if (health) {
     const isQuiet = silent_s > QUIET_S;
     kind = isQuiet ? "off" : { ok: "ok", starting: "begin" }[health.state] ?? "off";
     mark = { ok: "✓", off: "✕", begin: "…" }[kind];

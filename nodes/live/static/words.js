@@ -32,7 +32,7 @@ export function probability(person) {
 }
 
 // Okabe and Ito's palette, which people with any colour vision tell apart, dark enough first; initials say it again.
-const PALETTE = [["#0072b2", "#fff"], ["#d55e00", "#fff"], ["#009e73", "#fff"], ["#cc79a7", "#17202b"], ["#e69f00", "#17202b"], ["#56b4e9", "#17202b"], ["#8c6bd6", "#fff"], ["#a3883b", "#fff"]];
+const PALETTE = [["#0072b2", "#3a9fe3", "#fff"], ["#d55e00", "#ee7a22", "#fff"], ["#008a64", "#1fbf93", "#fff"], ["#cc79a7", "#dd92bb", "#17202b"], ["#e69f00", "#f0b032", "#17202b"], ["#56b4e9", "#7cc8f2", "#17202b"], ["#7c5bcf", "#a58bec", "#fff"], ["#8a7228", "#c2a94e", "#fff"]]; // on light, on dark, initial on light
 
 class Colours {
   #places = new Map();
@@ -44,8 +44,8 @@ class Colours {
       const number = person.track ?? person.id.replace(/\D+/g, "");
       return { fill: "var(--grey)", on: "light-dark(#fff, #11161d)", initial: String(number), name: `Body ${number}` };
     }
-    const [fill, on] = PALETTE[this.#place(person.id) % PALETTE.length];
-    return { fill, on, initial: [...person.id][0].toUpperCase(), name: person.id };
+    const [light, dark, on] = PALETTE[this.#place(person.id) % PALETTE.length];
+    return { fill: `light-dark(${light}, ${dark})`, on: `light-dark(${on}, #0d1117)`, initial: [...person.id][0].toUpperCase(), name: person.id };
   }
 
   #place(name) {
