@@ -19,12 +19,12 @@ def intersection(a: Boxes, b: Boxes) -> NDArray[np.float32]:
 def overlap(a: Boxes, b: Boxes) -> NDArray[np.float32]:
     """Intersection over union (N,M)."""
     shared = intersection(a, b)
-    return shared / np.maximum(_area(a)[:, None] + _area(b)[None] - shared, 1e-9)
+    return _share(shared, _area(a)[:, None] + _area(b)[None] - shared)
 
 
 def containment(a: Boxes, b: Boxes) -> NDArray[np.float32]:
     """Intersection over the smaller of the two areas (N,M): 1 where one box lies inside the other."""
-    return intersection(a, b) / np.maximum(np.minimum(_area(a)[:, None], _area(b)[None]), 1e-9)
+    return _share(intersection(a, b), np.minimum(_area(a)[:, None], _area(b)[None]))
 
 
 def clip(boxes: Boxes, width: int, height: int) -> Boxes:
@@ -48,6 +48,11 @@ def suppress(boxes: Boxes, scores: NDArray[np.float32], max_overlap: float, max_
         if not same[row, keep].any():
             keep.append(int(row))
     return np.array(keep, np.intp)
+
+
+def _share(part: Boxes, whole: Boxes) -> NDArray[np.float32]:
+    """part / whole; empty boxes overlap with nothing."""
+    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
 
 
 def _area(boxes: Boxes) -> NDArray[np.float32]:

@@ -37,7 +37,7 @@ class MotionGate:
         self._misses = np.empty(0, np.int64)
 
     def regions(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32] | None:
-        """Areas (R,4) left, top, width, height in px of the image, apart or hardly overlapping; None = the whole frame."""
+        """Areas (R,4) left, top, width, height in px of the image, hardly overlapping; None = the whole frame."""
         height, width = pixels.shape[:2]
         if self._size != (width, height):
             self._size, self._until_full = (width, height), 0
@@ -81,7 +81,7 @@ class MotionGate:
         width = np.maximum(blobs[:, 2] + ASPECT * height * 0.5, ASPECT * height * 1.2)
         left = blobs[:, 0] + (blobs[:, 2] - width) / 2
         top = blobs[:, 1] + (blobs[:, 3] - height) / 2
-        return np.column_stack((left, top, width, height))
+        return np.column_stack((left, top, width, height)).astype(np.float32)
 
     def _within(self, regions: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
         """The regions clipped to the image, those that got too small for a window grown back inwards."""
@@ -91,8 +91,8 @@ class MotionGate:
         return clip(np.hstack((corner, size)), width, height)
 
     def _around_places(self) -> NDArray[np.float32]:
-        margin = self._places[:, 3:4] * PLACE_MARGIN
-        return np.hstack((self._places[:, :2] - margin, self._places[:, 2:] + 2 * margin))
+        margin = self._places[:, 3:4] * np.float32(PLACE_MARGIN)
+        return np.hstack((self._places[:, :2] - margin, self._places[:, 2:] + 2 * margin)).astype(np.float32)
 
 
 def merged(regions: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -73,7 +73,7 @@ class PeopleDetector:
         """Every window (N,4) above the threshold in image px, ungrouped, and its margin (N,)."""
         config = self._config
         if config.resize != 1.0:
-            pixels = cv2.resize(pixels, None, fx=config.resize, fy=config.resize)
+            pixels = np.asarray(cv2.resize(pixels, None, fx=config.resize, fy=config.resize), np.uint8)
         if pixels.shape[1] < WINDOW_PX[0] or pixels.shape[0] < WINDOW_PX[1]:
             return np.empty((0, 4), np.float32), np.empty(0, np.float32)
         windows, margins = self._hog.detectMultiScale(
@@ -114,11 +114,16 @@ def _cut(windows: NDArray[np.float32]) -> NDArray[np.float32]:
     """The person's box inside the detector's window."""
     left, top, width, height = windows.T
     return np.column_stack(
-        (left + CUT_SIDE * width, top + CUT_TOP * height, width * (1 - 2 * CUT_SIDE), height * (1 - CUT_TOP - CUT_BOTTOM))
+        (
+            left + CUT_SIDE * width,
+            top + CUT_TOP * height,
+            width * (1 - 2 * CUT_SIDE),
+            height * (1 - CUT_TOP - CUT_BOTTOM),
+        )
     )
 
 
-def _inside(boxes: NDArray[np.float32], width: int, height: int) -> NDArray[np.bool_]:
-    """Which boxes have their centre in the image: what lies mostly in the padding is no observation."""
+def _inside(boxes: NDArray[np.float32], width: int, height: int) -> NDArray[np.intp]:
+    """Rows of boxes with their centre in the image: what lies mostly in the padding is no observation."""
     centre = boxes[:, :2] + boxes[:, 2:] / 2
-    return ((centre >= 0) & (centre < (width, height))).all(axis=1)
+    return np.flatnonzero(((centre >= 0) & (centre < (width, height))).all(axis=1))

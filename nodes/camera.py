@@ -1,0 +1,92 @@
+"""The camera node: images from the capture process through the people detector to the bus.
+
+Pixels stay here: boxes, scores and colour histograms leave. A lost camera is opened again with growing pauses; a
+file that has been read ends the node. It has no arithmetic: what boxes mean on the floor is fusion's.
+"""
+
+import threading
+import time
+
+from ..drivers.camera.appearance import NAME, histograms
+from ..drivers.camera.capture import Capture, Image, open_camera
+from ..drivers.camera.people import PeopleDetector
+from ..drivers.errors import DeviceError, DeviceRefused
+from ..messages import CameraFrame
+from .bus import Publisher
+from .health import Heartbeat
+from .node import NodeConfig
+
+FIRST_RETRY_S = 0.5
+LAST_RETRY_S = 5.0
+WAIT_S = 0.1
+
+
+def main(config: NodeConfig, stop: threading.Event) -> None:
+    camera = next(camera for camera in config.site.cameras if camera.id == config.name)
+    detector = PeopleDetector(camera.detector)
+    with Publisher(config.site.bus, config.name) as publisher:
+        Watcher(open_camera(camera), detector, publisher, Heartbeat(publisher, config.name), stop).run()
+
+
+class Watcher:
+    """The node's loop, with whatever it reads from and publishes to handed in."""
+
+    def __init__(
+        self,
+        capture: Capture,
+        detector: PeopleDetector,
+        publisher: Publisher,
+        heartbeat: Heartbeat,
+        stop: threading.Event,
+    ) -> None:
+        self.capture, self.detector = capture, detector
+        self.publisher, self.heartbeat, self.stop = publisher, heartbeat, stop
+
+    def run(self) -> None:
+        self.heartbeat.beat("starting")
+        retry_s = FIRST_RETRY_S
+        while not self.stop.is_set() and not self.capture.is_finished:
+            before = self.capture.counters["frames"]
+            try:
+                with self.capture:
+                    self._watch()
+            except DeviceError as error:
+                if self.capture.counters["frames"] > before:
+                    retry_s = FIRST_RETRY_S
+                self._wait(error, retry_s)
+                retry_s = min(2 * retry_s, LAST_RETRY_S)
+        detail = "read to its end" if self.capture.is_finished else ""
+        self.heartbeat.beat("stopped", detail, self._counters())
+
+    def _watch(self) -> None:
+        """Publish what is seen, nobody too, until told to stop or the file ends. Raises DeviceError."""
+        while not self.stop.is_set() and not self.capture.is_finished:
+            if image := self.capture.read(WAIT_S):
+                frame = self._seen(image)
+                self.publisher.publish(frame)
+                self.heartbeat.count(frame)
+            if self.capture.counters["frames"]:
+                self.heartbeat.beat("ok", counters=self._counters())
+
+    def _seen(self, image: Image) -> CameraFrame:
+        boxes, scores = self.detector.detect(image.pixels)
+        height, width = image.pixels.shape[:2]
+        return CameraFrame(
+            source=self.publisher.name,
+            t_ns=image.t_ns,
+            boxes=boxes,
+            scores=scores,
+            image_size=(width, height),
+            descriptors={NAME: histograms(image.pixels, boxes)},
+        )
+
+    def _wait(self, error: DeviceError, retry_s: float) -> None:
+        """Say what is wrong until it is time to try again."""
+        until = time.monotonic() + retry_s
+        while not self.stop.is_set() and time.monotonic() < until:
+            self.heartbeat.beat("refused" if isinstance(error, DeviceRefused) else "lost", str(error), self._counters())
+            self.stop.wait(WAIT_S)
+
+    def _counters(self) -> dict[str, int]:
+        detector = {name: count for name, count in self.detector.counters.items() if name != "frames"}
+        return {**self.capture.counters, **detector}
