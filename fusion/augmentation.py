@@ -57,15 +57,13 @@ class Search:
         self.lift[self.nobody] = 0.0
 
     def _place_in_waves(self, source: int) -> bool:
-        """The same for a long search: all rows reached anew at once (label-correcting). False if rounding kept it busy."""
+        """For a long search: all rows reached anew at once. False if rounding kept it busy."""
         reduced, owners, lift = self.reduced, self.owners, self.lift
         ends = np.flatnonzero(owners < 0)
         nearest = reduced[source] + lift
         origins = np.full(len(nearest), source)
         bound = nearest[ends].min()
-        least = ROUNDING * max(
-            np.abs(self.potentials).max(), abs(nearest.min()), abs(bound) if isfinite(bound) else 0.0
-        )
+        least = ROUNDING * max(-self.potentials.min(), abs(nearest.min()))
         reached = np.flatnonzero(nearest < bound)
         for _ in range(len(self.mates) + 1):
             if not reached.size:
