@@ -179,9 +179,7 @@ def _open_video(source: str | int, otherwise: str) -> Any:
     is_url = isinstance(source, str) and "://" in source
     if is_url:
         os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = STREAM_OPTIONS
-        limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, # RTSP over TCP, as little buffering as FFmpeg can; for streams only, since a file would lose its last frame to it
-STREAM_OPTIONS = "rtsp_transport;tcp|fflags;nobuffer|flags;low_delay"
-OPEN_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, READ_MS]
+        limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, READ_MS]
         capture = cv2.VideoCapture(source, cv2.CAP_FFMPEG, limits)
     else:
         capture = cv2.VideoCapture(source)
