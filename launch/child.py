@@ -67,7 +67,8 @@ def _die_with(supervisor_pid: int, name: str) -> None:
 
 def _complain(config: NodeConfig, error: Exception) -> None:
     """One sentence for people, the whole trace into the run's folder for those who mend whowhere."""
-    print(f"{config.name}: {in_one_sentence(error)}", file=sys.stderr, flush=True)
+    sys.stderr.write(f"{config.name}: {in_one_sentence(error)}\n")  # in one piece: others write there too
+    sys.stderr.flush()
     with contextlib.suppress(OSError):  # no folder to write to: the sentence has been said
         (Path(config.run_dir) / f"{config.name}.crash").write_text(traceback.format_exc(), encoding="utf-8")
 

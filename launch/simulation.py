@@ -20,6 +20,7 @@ from ..nodes.bus import Received
 from ..nodes.ledger import Ledger
 from ..nodes.session import SessionWriter, model_hashes
 from ..sitefile import Site, published, site_as_json
+from .rehearsal import rehearse
 
 # From sensing to hearing about it, typical of the real nodes: UART line, exposure to detection, end of window.
 DELAY_NS = {"radar": 30_000_000, "camera": 150_000_000, "wifi": 100_000_000}
@@ -27,7 +28,7 @@ DELAY_NS = {"radar": 30_000_000, "camera": 150_000_000, "wifi": 100_000_000}
 
 @dataclass(slots=True)
 class Simulation:
-    """Writes one session. `run` may be watched through `heard_ns`, the arrival of the latest message."""
+    """Writes one session of `site` (published) to `out`. heard_ns: the latest arrival; counts: messages by kind."""
 
     site: Site
     out: Path
@@ -35,11 +36,11 @@ class Simulation:
     counts: dict[str, int] = field(default_factory=dict)
     _ledger: Ledger = field(default_factory=Ledger)
 
-    def run(self, messages: Iterator[Message], watch: Callable[["Simulation"], None] = lambda _: None) -> None:
-        """`messages`: numbered, in the order of t_ns; `site`: published. Raises SessionError, OSError (disk full)."""
+    def run(self, heard: Iterator[tuple[int, Message]], watch: Callable[["Simulation"], None] = lambda _: None) -> None:
+        """heard: (arrival_ns, numbered message) in the order of arrival. Raises SessionError, OSError (disk full)."""
         engine = Engine(self.site)
         with SessionWriter(self.out, site_as_json(self.site), model_hashes(self.site)) as writer:
-            for arrival_ns, message in arrivals(messages):
+            for arrival_ns, message in heard:
                 if not self.counts:
                     self._write(writer, self._opening(arrival_ns), arrival_ns)
                     self._write_all(writer, engine.begin(arrival_ns), arrival_ns)
@@ -82,17 +83,23 @@ def arrivals(messages: Iterator[Message]) -> Iterator[tuple[int, Message]]:
         yield arrival_ns, due
 
 
-def simulated_messages(site: Site, seconds: float, through_boxes: bool) -> Iterator[Message]:
-    """The sensors' messages of the world of `site` (with its addresses). through_boxes: straight from the world,
-    without bytes and pixels."""
-    return streams(published_for_simulation(site), seconds, EPOCH_NS)
+def sensed(site: Site, seconds: float, is_through_boxes: bool) -> Iterator[tuple[int, Message]]:
+    """(arrival_ns, message) of the sensors of `site` (with its addresses). is_through_boxes: straight from the world,
+    without bytes and pixels, which is many times faster."""
+    if is_through_boxes:
+        return arrivals(streams(published_for_simulation(site), seconds, EPOCH_NS))
+    return rehearse(site, seconds, EPOCH_NS, key_of(site))
 
 
 def published_for_simulation(site: Site) -> Site:
-    """The site with pseudonyms under a key that depends on the seed alone: nobody real is behind these addresses."""
-    seed = site.simulated.seed if site.simulated else 0
-    key = sha256(f"whowhere simulated {seed}".encode()).digest()
+    key = key_of(site)
     return published(site, lambda address: enrolled_pseudonym(key, address))
+
+
+def key_of(site: Site) -> bytes:
+    """A key for pseudonyms that depends on the seed alone: nobody real is behind simulated addresses."""
+    seed = site.simulated.seed if site.simulated else 0
+    return sha256(f"whowhere simulated {seed}".encode()).digest()
 
 
 def boot_of(source: str) -> str:

@@ -59,7 +59,8 @@ def spawn(row: Process) -> Handle:
 
 
 def say_on_stderr(sentence: str) -> None:
-    print(f"whowhere: {sentence}", file=sys.stderr, flush=True)
+    sys.stderr.write(f"whowhere: {sentence}\n")  # in one piece: the rows write there too
+    sys.stderr.flush()
 
 
 class Supervisor:

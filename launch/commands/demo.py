@@ -27,10 +27,11 @@ from ..wiring import is_free, wire, with_free_ports
 EXAMPLE = """
 whowhere demo                                  # Ctrl-C ends it
 whowhere demo --seconds 40 --json --no-browser # for a program
-whowhere demo --record demo.mcap --faults "radar-1:unplug@20+5"
+whowhere demo --record demo.mcap --faults "radar-1:unplug@20-25"
 """
 SITE = Path(__file__).parents[1] / "sites" / "demo.toml"
 MEMORY_EVERY_S = 5.0
+HEADLINES = ("named_right", "position_error_m", "latency_ms", "messages", "rates_hz", "dropped")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,12 +61,14 @@ def run(args: argparse.Namespace) -> int:
                 memory.poll()
 
             supervisor.run(stop, tick)
+        scored = listener.score.result()
         figures = {
-            **listener.score.result(),
+            **{name: scored.pop(name) for name in HEADLINES},
             "restarts": sum(supervisor.restarts.values()),
             "memory_mb": round(sum(memory.largest.values()), 1),
             "memory_by_process_mb": memory.largest,
             "seconds": round(time.monotonic() - started_s, 1),
+            **scored,
         }
     if args.json:
         print(json.dumps(figures), flush=True)

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from ...sitefile import Simulated, load_site
 from ..errors import LaunchError
-from ..simulation import Simulation, published_for_simulation, simulated_messages
+from ..simulation import Simulation, published_for_simulation, sensed
 from .demo import SITE
 
 EXAMPLE = """
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
         raise LaunchError(f'{args.site}: has no table "simulated", so there is no world', "whowhere simulate OUT.mcap")
     simulation = Simulation(published_for_simulation(site), Path(args.out))
     progress = _Progress(args.seconds)
-    simulation.run(simulated_messages(site, args.seconds, args.boxes), progress)
+    simulation.run(sensed(site, args.seconds, args.boxes), progress)
     figures = progress.figures(simulation)
     if args.json:
         print(json.dumps({"session": args.out, **figures}))
