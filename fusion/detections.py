@@ -1,6 +1,6 @@
 """From one sensor message to positions on the floor with covariance: what the tracker is updated with.
 
-Cameras give foot points whose range error grows with distance squared; radars give clusters or the firmware's own
+Cameras give foot points whose range error grows with distance; radars give clusters or the firmware's own
 targets with a polar error. Nothing here remembers anything.
 """
 

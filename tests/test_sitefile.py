@@ -1,0 +1,90 @@
+"""The site file: strict, and its errors name file, line, key, value and the nearest right key."""
+
+from pathlib import Path
+
+import pytest
+from whowhere.sitefile import Site, SiteError, _tables, load_site, parse_site, published, site_as_json, site_from_json
+
+DEMO = Path(__file__).parents[1] / "launch" / "sites" / "demo.toml"
+TEXT = DEMO.read_text()
+
+
+def test_the_demo_site_loads() -> None:
+    site = load_site(DEMO)
+    assert [len(part) for part in (site.radars, site.cameras, site.sniffers, site.identities)] == [1, 2, 4, 4]
+    assert Path(site.radars[0].config).is_file()
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "reason"),
+    [
+        ("fps = 5", "fsp = 5", r'demo.toml:\d+: cameras.camera-1.fsp: unknown key, did you mean "fps"\?'),
+        ("fps = 5", "fps = -1", r"demo.toml:\d+: cameras.camera-1.fps = -1: Expected `float` > 0.0"),
+        ("fps = 5", 'fps = "five"', r"cameras.camera-1.fps = 'five': Expected `float`, got `str`"),
+        ('"sniffer-2"', '"sniffer-1"', r'id = "sniffer-1" is used twice'),
+        ('name = "Bruno"', 'name = "Ada"', r'name = "Ada" is used twice'),
+        ("consent = true", "", r'identities.Ada: the key "consent" is missing'),
+        ("a4:83:e7:00:00:02", "zz", r'"zz" is not a hardware address'),
+        ("a4:83:e7:00:00:02", "a4:83:e7:00:00:01", r'device = "a4:83:e7:00:00:01" is used twice'),
+        ('"pinhole"', '"pinhol"', r"calibration.model = 'pinhol'"),
+        ("seed = 1", "seeed = 1", r'simulated.seeed: unknown key, did you mean "seed"\?'),
+        ('name = "demo"', 'nome = "demo"', r'nome: unknown key, did you mean "name"\?'),
+        ('name = "demo"', "", r'the key "name" is missing'),
+        ("x_m = [0.0, 12.0]", "x_m = [3.0, 1.0]", r"x_m = \[3.0, 1.0\] must be \[from, to\]"),
+        ("[area]", "[area", r"not TOML"),
+        ('name = "Ada"', 'name = "unknown"', r"choose another name"),
+        ('name = "Ada"', 'name = "A/da"', r"identities"),
+    ],
+)
+def test_mistakes_get_one_sentence(right: str, wrong: str, reason: str) -> None:
+    assert right in TEXT
+    with pytest.raises(SiteError, match=reason) as caught:
+        parse_site(TEXT.replace(right, wrong, 1), "demo.toml")
+    assert "\n" not in str(caught.value)
+
+
+def test_files_that_are_missing_are_named(tmp_path: Path) -> None:
+    with pytest.raises(SiteError, match="cannot be read"):
+        load_site(tmp_path / "none.toml")
+    site = tmp_path / "site.toml"
+    site.write_bytes(b"\xff\xfe")
+    with pytest.raises(SiteError, match="not UTF-8"):
+        load_site(site)
+    site.write_text(TEXT.replace("iwr6843_oob_10hz.cfg", "mine.cfg"))
+    with pytest.raises(SiteError, match=r'radars.radar-1.config = "mine.cfg": no such file'):
+        load_site(site)
+    site.write_text(TEXT + '\n[models]\nreid = "reid.onnx"\n')
+    with pytest.raises(SiteError, match=r'models.reid = "reid.onnx": no such file'):
+        load_site(site)
+
+
+def test_the_published_site_holds_no_address_and_nobody_without_consent() -> None:
+    text = TEXT.replace("consent = true", "consent = false", 1)
+    public = published(parse_site(text), lambda device: f"pseudonym-{device[-1]}")
+    document = site_as_json(public)
+    assert "a4:83" not in document
+    assert "Ada" not in document
+    assert [identity.name for identity in public.identities] == ["Bruno", "Chidi", "Dana"]
+    assert site_from_json(document) == public
+    with pytest.raises(SiteError):
+        site_from_json("{}")
+
+
+def test_every_key_is_documented() -> None:
+    """docs/site.md names every key of every table."""
+    documented = (Path(__file__).parents[1] / "docs" / "site.md").read_text()
+    tables = [Site, *_tables_below(Site)]
+    missing = [
+        f"{table.__name__}.{field.encode_name}"
+        for table in tables
+        for field in msgspec.structs.fields(table)
+        if f"`{field.encode_name}`" not in documented
+    ]
+    assert not missing
+
+
+def _tables_below(table: type) -> list[type]:
+    import msgspec
+
+    below = [inner for field in msgspec.structs.fields(table) for inner in _tables(field.type)]
+    return [*below, *(deeper for inner in below for deeper in _tables_below(inner))]
