@@ -135,10 +135,12 @@ class RadarParser:
 
     def _tail(self) -> int:
         """Where the bytes begin, at the buffer's end, that may prove to be the start of the next magic word."""
-        for count in range(len(MAGIC) - 1, 0, -1):
-            if self._buffer.endswith(MAGIC[:count]):
-                return len(self._buffer) - count
-        return len(self._buffer)
+        size = len(self._buffer)
+        if size and self._buffer[-1] in MAGIC:
+            for count in range(len(MAGIC) - 1, 0, -1):
+                if self._buffer.endswith(MAGIC[:count]):
+                    return size - count
+        return size
 
     def _decoded(self, start: int, packet: Packet) -> Decoded | None:
         try:
