@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from whowhere.sitefile import Site, SiteError, _tables, load_site, parse_site, published, site_as_json, site_from_json
 
