@@ -1,7 +1,7 @@
 // The page's state and its lists. It listens on /live, keeps the last of everything, and draws it again as it comes;
 // plan.js draws the floor. Names are only ever set as text.
 import { Plan } from "./plan.js";
-import { age, colours, draw, element, probability } from "./words.js";
+import { age, colours, draw, element, guess, isOutOfSight, likelyBody, listed, probability } from "./words.js";
 
 const QUIET_S = 3.5; // a process that says nothing for longer is shown as silent
 const KEPT_EVENTS = 60;
@@ -70,26 +70,35 @@ function showStatus() {
 
 function showPeople({ people, t_ns }) {
   const rank = { confirmed: 0, tentative: 1, wireless: 2, anonymous: 3 };
-  const sorted = [...people].sort((a, b) => rank[a.state] - rank[b.state] || a.id.localeCompare(b.id, undefined, { numeric: true }));
-  const count = (wanted) => people.filter((person) => wanted.includes(person.state)).length;
-  const parts = [[count(["confirmed"]), "named"], [count(["tentative"]), "not sure which body"], [count(["wireless"]), "by phone only"], [count(["anonymous"]), "without a name"]];
+  const taken = new Set(people.map((person) => likelyBody(person, people)?.id)); // said in the identity's own row
+  const hidden = people.filter((person) => person.state === "anonymous" && isOutOfSight(person) && !taken.has(person.id)).length;
+  const shown = people.filter((person) => person.state !== "anonymous" || !(isOutOfSight(person) || taken.has(person.id)));
+  shown.sort((a, b) => rank[a.state] - rank[b.state] || a.id.localeCompare(b.id, undefined, { numeric: true }));
+  const count = (state, has = () => true) => shown.filter((person) => person.state === state && has(person)).length;
+  const isLikely = (person) => likelyBody(person, people);
+  const parts = [[count("confirmed"), "named"], [count("tentative", isLikely), "probably named"], [count("wireless") + count("tentative", (person) => !isLikely(person)), "by phone only"], [count("anonymous"), "without a name"], [hidden, "out of sight"]];
   get("summary").textContent = parts.filter(([n]) => n).map(([n, text]) => `${n} ${text}`).join(", ") || "Nobody is here";
-  const rows = sorted.map((person) => personRow(person, t_ns));
+  const rows = shown.map((person) => personRow(person, people, t_ns));
+  if (hidden) rows.push(element("li", "empty", `${hidden} further bod${hidden === 1 ? "y" : "ies"} out of sight`));
   draw(get("people"), rows.length ? rows : [element("li", "empty", "Nobody")]);
 }
 
-function personRow(person, t_ns) {
+function personRow(person, people, t_ns) {
   const look = colours.of(person);
   const row = element("li", "person-row");
   row.style.cssText = `--c:${look.fill};--on:${look.on}`;
   row.onpointerenter = () => { state.chosen = person.id; };
   row.onpointerleave = () => { state.chosen = null; };
   const who = element("span", "who", look.name);
-  const states = { confirmed: "", tentative: "not sure which body", wireless: "phone only", anonymous: "" };
-  const best = person.candidates[0];
-  const guess = person.state === "anonymous" && best && best[0] !== "unknown" ? `maybe ${best[0]}` : states[person.state];
-  if (guess) who.append(element("span", "state", ` ${guess}`));
-  const p = person.state === "wireless" ? null : probability(person);
+  const body = likelyBody(person, people);
+  const said = {
+    confirmed: isOutOfSight(person) ? "out of sight" : "",
+    tentative: body ? `probably body ${body.track ?? body.id}` : "not sure which body",
+    wireless: "phone only",
+    anonymous: guess(person) ? `maybe ${guess(person)}` : "",
+  }[person.state];
+  if (said) who.append(element("span", "state", ` ${said}`));
+  const p = probability(person, people);
   const sure = element("span", "sure");
   if (p !== null) {
     const bar = element("span", "sure-bar");
@@ -100,7 +109,7 @@ function personRow(person, t_ns) {
   const [xx, , yy] = person.covariance_m2;
   const where = `(${person.x_m.toFixed(1)}, ${person.y_m.toFixed(1)}) ± ${Math.sqrt((xx + yy) / 2).toFixed(1)} m`;
   const since = `for ${age((t_ns - person.since_ns) / 1e9)}`;
-  const more = element("span", "more", [where, person.sources.join(", "), since].filter(Boolean).map((part) => part.replace(/(\d|for|±) /g, "$1\u00a0")).join(" · "));
+  const more = element("span", "more", [where, listed(person.sources), since].filter(Boolean).map((part) => part.replace(/(\d|for|±) /g, "$1\u00a0")).join(" · "));
   row.append(element("span", `badge ${person.state}`, look.initial), who, sure, more);
   return row;
 }

@@ -1,9 +1,9 @@
 // The floor plan as SVG: floor, walls and sensors from the site; people, trails and labels from each scene.
 // Metres become pixels here and nowhere else; y points up in the site and down on the screen.
-import { colours, probability } from "./words.js";
+import { colours, guess, isBody, isOutOfSight, likelyBody, probability } from "./words.js";
 
 const TRAIL_S = 6;
-const MARGIN = 20;
+const MARGIN = 24;
 const SIGMAS = { confirmed: 2, anonymous: 2, tentative: 1, wireless: 1 };
 const GLYPHS = {
   camera: "M-6-3.5h7v7h-7zM1 0l5-3.5v7z", // looking to the right, turned to its yaw
@@ -48,8 +48,8 @@ export class Plan {
     if (!this.#site) return;
     const here = new Set(people.map((person) => person.id));
     for (const [id, drawn] of this.#people) if (!here.has(id)) { drawn.remove(); this.#people.delete(id); }
-    const shown = people.map((person) => this.#person(person, t_s, chosen));
-    this.#placeLabels(shown);
+    const shown = people.map((person) => this.#person(person, people, t_s, chosen));
+    this.#placeLabels(shown, people);
   }
 
   setTruth(truth) {
@@ -128,7 +128,7 @@ export class Plan {
       svg("path", { d: GLYPHS[kind], transform: `rotate(${turn})` }), svg("path", { d: "M-8-8L8 8", class: "cross" }));
   }
 
-  #person(person, t_s, chosen) {
+  #person(person, people, t_s, chosen) {
     const look = colours.of(person);
     const [x, y] = this.#at(person.x_m, person.y_m);
     let drawn = this.#people.get(person.id);
@@ -137,17 +137,19 @@ export class Plan {
       drawn = new Drawn(this, person.state, drawn?.points ?? []);
       this.#people.set(person.id, drawn);
     }
-    drawn.move(person, look, x, y, this.scale, chosen === person.id);
-    if (person.track !== null && ["confirmed", "anonymous"].includes(person.state)) drawn.follow(x, y, t_s, look, this.scale);
+    const isOutside = x < 0 || y < 0 || x > this.size[0] || y > this.size[1];
+    drawn.move(person, look, x, y, this.scale, chosen === person.id, isOutside);
+    drawn.setEcho(likelyBody(person, people) !== undefined);
+    if (person.track !== null && isBody(person)) drawn.follow(x, y, t_s, look, this.scale, !isOutOfSight(person));
     return { drawn, look, x, y, person };
   }
 
   // Each label on the first side of its body where it covers nothing; the side it had goes first, so that it keeps still.
-  #placeLabels(shown) {
+  #placeLabels(shown, people) {
     const taken = shown.map(({ x, y }) => [x - 11, y - 11, 22, 22]);
     const covers = ([ax, ay, aw, ah]) => ([bx, by, bw, bh]) => ax < bx + bw && bx < ax + aw && ay < by + bh && by < ay + ah;
     for (const one of shown) {
-      const width = one.drawn.write(one.person, one.look);
+      const width = one.drawn.write(one.person, one.look, people);
       const height = 20;
       const sides = { right: [16, -height / 2], left: [-16 - width, -height / 2], above: [-width / 2, -16 - height], below: [-width / 2, 16],
         aboveRight: [10, -14 - height], belowRight: [10, 14], aboveLeft: [-10 - width, -14 - height], belowLeft: [-10 - width, 14] };
@@ -186,12 +188,22 @@ class Drawn {
     plan.labels.append(this.label);
   }
 
-  move(person, look, x, y, scale, isChosen) {
+  // An identity that is probably on a body gives its name and initial to that body, and keeps only its own ellipse.
+  setEcho(isEcho) {
+    this.isEcho = isEcho;
+    this.dot.setAttribute("r", isEcho ? 3.5 : this.state === "anonymous" ? 10 : 11);
+    this.initial.style.display = isEcho ? "none" : "";
+  }
+
+  move(person, look, x, y, scale, isChosen, isOutside) {
+    this.group.classList.toggle("likely", guess(person) !== "");
+    for (const part of [this.group, this.label]) part.classList.toggle("outside", isOutside);
     for (const part of [this.halo, this.group, this.label]) {
       part.style.setProperty("--c", look.fill);
       part.style.setProperty("--on", look.on);
     }
     this.group.classList.toggle("chosen", isChosen);
+    for (const part of [this.halo, this.group, this.label]) part.classList.toggle("out-of-sight", isOutOfSight(person));
     for (const part of [this.halo, this.group]) part.style.transform = `translate(${x}px, ${y}px)`;
     const [major, minor, turn] = axes(person.covariance_m2);
     const sigmas = SIGMAS[person.state] * scale;
@@ -207,9 +219,9 @@ class Drawn {
     this.initial.textContent = look.initial;
   }
 
-  follow(x, y, t_s, look, scale) {
+  follow(x, y, t_s, look, scale, isSeen) {
     if (this.points.length && this.points.at(-1).scale !== scale) this.points = []; // the window was resized
-    if (this.points.at(-1)?.t_s !== t_s) this.points.push({ x, y, t_s, scale });
+    if (isSeen && this.points.at(-1)?.t_s !== t_s) this.points.push({ x, y, t_s, scale });
     this.points = this.points.filter((point) => point.t_s > t_s - TRAIL_S && point.t_s <= t_s);
     const third = Math.ceil(this.points.length / 3);
     this.trail.forEach((line, part) => {
@@ -219,12 +231,10 @@ class Drawn {
   }
 
   // The label's text and its width in pixels.
-  write(person, look) {
-    const best = person.candidates[0];
-    const isGuess = person.state === "anonymous" && best && best[0] !== "unknown";
-    const p = person.state === "wireless" ? null : probability(person);
-    const name = person.state === "anonymous" ? (isGuess ? `${best[0]}?` : "") : look.name;
-    const sure = person.state === "wireless" ? " phone" : p === null ? "" : ` ${Math.round(p * 100)} %`;
+  write(person, look, people) {
+    const p = probability(person, people);
+    const name = this.isEcho ? "" : person.state === "anonymous" ? guess(person) : look.name;
+    const sure = p !== null ? ` ${Math.round(p * 100)} %` : { wireless: " phone", tentative: " phone" }[person.state] ?? "";
     this.label.style.display = name ? "" : "none";
     if (this.name.textContent !== name || this.sure.textContent !== sure) {
       this.name.textContent = name;

@@ -23,12 +23,39 @@ export function age(seconds) {
   return s < 5400 ? `${Math.round(s / 60)} min` : `${Math.round(s / 3600)} h`;
 }
 
-// How sure the shown name is: the identity's own probability, or the best guess for a body without a name.
-export function probability(person) {
-  const own = person.candidates.find(([name]) => name === person.id);
-  if (own && person.state !== "anonymous") return own[1];
-  const best = person.candidates[0];
-  return person.state === "anonymous" && best && best[0] !== "unknown" ? best[1] : null;
+// The name an anonymous body most probably has, "" while that is nobody we know.
+export function guess(person) {
+  const best = person.candidates[0]?.[0];
+  return person.state === "anonymous" && best !== undefined && best !== "unknown" ? best : "";
+}
+
+// The anonymous body that most probably is this tentative identity, or undefined.
+export function likelyBody(person, people) {
+  if (person.state !== "tentative") return undefined;
+  return people.filter((one) => guess(one) === person.id).sort((a, b) => b.candidates[0][1] - a.candidates[0][1])[0];
+}
+
+// How sure the shown name is of this body: null for a phone that is on none.
+export function probability(person, people) {
+  if (person.state === "confirmed") return person.candidates.find(([name]) => name === person.id)?.[1] ?? null;
+  if (person.state === "tentative") return likelyBody(person, people)?.candidates[0][1] ?? null;
+  return guess(person) ? person.candidates[0][1] : null;
+}
+
+export const isBody = (person) => person.state === "confirmed" || person.state === "anonymous";
+
+// A body that no sensor has seen lately: it is where it was heading, growing less sure.
+export const isOutOfSight = (person) => isBody(person) && !person.sources.length;
+
+// ["sniffer-1", "sniffer-2", "door"] -> "sniffer-1, 2, door"
+export function listed(sources) {
+  let before = "";
+  return sources.map((source) => {
+    const [, stem, number] = source.match(/^(.*-)(\d+)$/) ?? [null, null, null];
+    const said = stem && stem === before ? number : source;
+    before = stem ?? "";
+    return said;
+  }).join(", ");
 }
 
 // Okabe and Ito's palette, which people with any colour vision tell apart, dark enough first; initials say it again.
@@ -40,12 +67,13 @@ class Colours {
   enrol(names) { names.forEach((name) => this.#place(name)); }
 
   of(person) {
-    if (person.state === "anonymous") {
-      const number = person.track ?? person.id.replace(/\D+/g, "");
-      return { fill: "var(--grey)", on: "light-dark(#fff, #11161d)", initial: String(number), name: `Body ${number}` };
-    }
-    const [light, dark, on] = PALETTE[this.#place(person.id) % PALETTE.length];
-    return { fill: `light-dark(${light}, ${dark})`, on: `light-dark(${on}, #0d1117)`, initial: [...person.id][0].toUpperCase(), name: person.id };
+    const number = person.track ?? person.id.replace(/\D+/g, "");
+    const likely = guess(person) || (person.state === "anonymous" ? "" : person.id);
+    const name = person.state === "anonymous" ? `Body ${number}` : person.id;
+    if (!likely) return { fill: "var(--grey)", on: "light-dark(#fff, #11161d)", initial: String(number), name };
+    const [light, dark, on] = PALETTE[this.#place(likely) % PALETTE.length];
+    const initial = [...likely][0].toUpperCase() + (likely === name ? "" : "?");
+    return { fill: `light-dark(${light}, ${dark})`, on: `light-dark(${on}, #0d1117)`, initial, name };
   }
 
   #place(name) {
