@@ -6,7 +6,6 @@ import struct
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from whowhere.drivers.wifi.capture import CaptureParser, Packet, link_refusal
 from whowhere.drivers.wifi.encode import pcap_header, pcap_record, radiotap_frame
 

@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from whowhere.drivers.errors import DeviceLost, DeviceNotFound, DeviceRefused
-from whowhere.drivers.wifi import Sighting, open_sniffer
+from whowhere.drivers.wifi import Sighting, SnifferPort, open_sniffer
 from whowhere.drivers.wifi.clock import SourceClock
 from whowhere.drivers.wifi.encode import pcap_header, pcap_record, radiotap_frame
 from whowhere.drivers.wifi.esp32 import LineParser, crc_of, line_of
@@ -30,6 +29,13 @@ T0 = 1_700_000_000 * S
 
 def sniffer(source: str) -> Sniffer:
     return Sniffer(id="w1", source=source, position_m=(0, 0, 2))
+
+
+def read_to_the_end(port: SnifferPort, heard: list[Sighting]) -> None:
+    """Read until the device is lost, for at most five seconds."""
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        heard += port.read(0.05) or []
 
 
 # ESP32
@@ -117,8 +123,7 @@ def test_esp32_port_reads_a_pseudo_terminal_and_notices_its_end() -> None:
         os.close(follower)
         os.close(leader)
         with pytest.raises(DeviceLost, match="went away"):
-            for _ in range(20):
-                port.read(0.05)
+            read_to_the_end(port, [])
 
 
 def test_a_missing_or_wrong_esp32_port_is_one_sentence(tmp_path: Path) -> None:
@@ -156,7 +161,8 @@ def test_iw_rows_are_fresh_only_when_heard_since_the_last_look() -> None:
 
 
 def test_ubus_rows_are_fresh_when_packets_came() -> None:
-    text = """{{"freq": 2437, "clients": {{"a4:83:e7:12:34:56": {{"auth": true, "signal": -52, "packets": {{"rx": {}}}}},
+    text = """{{"freq": 2437, "clients": {{
+        "a4:83:e7:12:34:56": {{"auth": true, "signal": -52, "packets": {{"rx": {}}}}},
         "5c:11:30:aa:bb:cc": {{"signal": 0}}, "nonsense": {{"signal": -40}}, "5c:11:30:aa:bb:cd": 7}}}}"""
     table = StationTable()
     table.fresh(parse_ubus(text.format(10)), T0)
@@ -239,7 +245,7 @@ def test_interfaces_that_cannot_be_used_are_sentences(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "type").write_text(kind + "\n")
         (tmp_path / name / "flags").write_text(flags + "\n")
-    with pytest.raises(DeviceRefused, match="not in monitor mode.*iw dev wlan0 interface add mon0 type monitor"):
+    with pytest.raises(DeviceRefused, match=r"not in monitor mode.*iw dev wlan0 interface add mon0 type monitor"):
         check_interface("wlan0", tmp_path)
     with pytest.raises(DeviceRefused, match="is down: `sudo ip link set mon0 up`"):
         check_interface("mon0", tmp_path)
@@ -270,8 +276,7 @@ def test_a_fifo_is_read_live_and_reopened(tmp_path: Path) -> None:
             assert port.clock_ns() is None
             writer.start()
             with pytest.raises(DeviceLost, match="writer went away"):
-                while True:
-                    heard += port.read(0.2) or []
+                read_to_the_end(port, heard)
             now = port.clock_ns()
             assert now is not None
             assert abs(time.time_ns() - 2 * S - now) < 0.2 * S
@@ -285,8 +290,7 @@ def test_a_fifo_that_nobody_writes_is_lost_not_hung(tmp_path: Path) -> None:
     with open_sniffer(sniffer(f"pcap:{tmp_path / 'f'}")) as port:
         started = time.monotonic()
         with pytest.raises(DeviceLost, match="nobody writes"):
-            while True:
-                port.read(0.05)
+            read_to_the_end(port, [])
         assert 0.5 < time.monotonic() - started < 3
 
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from whowhere.drivers.wifi import Pseudonyms, Sighting, Windows, enrolled_pseudonym, load_key
 from whowhere.drivers.wifi.dot11 import EITHER, NETWORK
 from whowhere.messages import WifiWindow, decode, encode

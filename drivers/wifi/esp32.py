@@ -9,7 +9,7 @@ import re
 from collections import Counter
 
 from .clock import SourceClock
-from .dot11 import EITHER, GROUP_BIT, NOBODY, role_of
+from .dot11 import EITHER, NOBODY, role_of
 from .sighting import Sighting
 
 _LINE = re.compile(
@@ -59,7 +59,7 @@ class LineParser:
         control = int.from_bytes(bytes.fromhex(match[4].decode()), "little")
         sequence = int.from_bytes(bytes.fromhex(match[6].decode()), "little")
         transmitter, role = bytes.fromhex(match[5].decode()), role_of(control)
-        if role == NOBODY or transmitter[0] & GROUP_BIT:
+        if role == NOBODY:
             self.counters["no_transmitter"] += 1
             return None
         return Sighting(t_ns, transmitter, rssi_dbm, channel, role, control, -1 if role == EITHER else sequence)

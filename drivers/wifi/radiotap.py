@@ -65,8 +65,6 @@ def parse_radiotap(frame: bytes, t_ns: int = 0) -> Sighting | None:
     if role == EITHER:
         sequence = -1
         transmitter = _without_group_bit(transmitter)
-    elif transmitter[0] & GROUP_BIT:
-        return None
     elif transmitter == network:
         role = NETWORK
     if tsft == b"":
@@ -88,9 +86,7 @@ def refusal(frame: bytes) -> str:
     role = ROLES[body[0] | (body[1] & 3) << 8]
     if role == NOBODY:
         return "no_transmitter"
-    if len(body) < (_CONTROL_WITH_SENDER if role == EITHER else _WITH_SEQUENCE):
-        return "malformed"
-    return "malformed" if role != EITHER and body[10] & GROUP_BIT else "no_signal"
+    return "malformed" if len(body) < (_CONTROL_WITH_SENDER if role == EITHER else _WITH_SEQUENCE) else "no_signal"
 
 
 def _is_radiotap(frame: bytes) -> bool:

@@ -16,6 +16,7 @@ from .pseudonyms import Pseudonyms
 from .sighting import Sighting
 
 GRACE_NS = 100_000_000  # how long after its end a window waits for packets still on their way
+_COUNTED = ("windows", "used", "retries", "not_client", "late", "time_jumps", "bad_times")
 MAX_GAP_NS = 3600 * 1_000_000_000  # a longer silence is a jump of the clock, and is not filled with empty windows
 AHEAD_NS = 5 * 1_000_000_000  # a frame further ahead of all others waits for the next one to bear out its time
 
@@ -44,7 +45,7 @@ class Windows:
     """The open windows of one sniffer. counters: used, retries, not_client, late, time_jumps, bad_times, windows."""
 
     def __init__(self, source: str, window_s: float, pseudonyms: Pseudonyms) -> None:
-        self.counters: Counter[str] = Counter()
+        self.counters = Counter(dict.fromkeys(_COUNTED, 0))
         self._source = source
         self._window_s = window_s
         self._length_ns = round(window_s * 1e9)
