@@ -12,7 +12,7 @@ The firmware's own processing (some 10 ms to one frame) happened before and is n
 """
 
 import struct
-from collections import Counter, deque
+from collections import deque
 
 import numpy as np
 
@@ -30,6 +30,8 @@ COUNTERS = (
     "bytes", "frames", "skipped_bytes", "refused_packets", "cut_packets", "short_packets", "points_refused",
     "missed_frames", "repeated_frames", "restarts", "labels_dropped",
 )  # fmt: skip
+
+_U32 = struct.Struct("<I")
 
 
 class RadarParser:
@@ -156,9 +158,8 @@ class RadarParser:
 
     def _frame(self, start: int, packet: Packet, decoded: Decoded) -> RadarFrame | None:
         layout = packet.dialect.layout
-        number, subframe = (
-            struct.unpack_from("<I", self._buffer, start + at)[0] for at in (layout.number_at, layout.subframe_at)
-        )
+        (number,) = _U32.unpack_from(self._buffer, start + layout.number_at)
+        (subframe,) = _U32.unpack_from(self._buffer, start + layout.subframe_at)
         self._claimed_end = self._offset + start + packet.length
         self._vote(start, packet)
         if self._last == (number, subframe):
@@ -208,11 +209,11 @@ class RadarParser:
         counters["frames"] += 1
         counters["points_refused"] += decoded.sent_points - len(decoded.points)
         self.gauges.update(decoded.gauges)
-        for kind, count in Counter(decoded.unknown).items():
+        for kind in decoded.unknown:
             name = f"tlv_{kind}_skipped"
             if name not in counters and len(counters) >= len(COUNTERS) + MAX_TLVS:
                 name = "tlv_other_skipped"  # a corrupt stream invents types without end
-            counters[name] = counters.get(name, 0) + count
+            counters[name] = counters.get(name, 0) + 1
         self._follow_number(number)
 
     def _follow_number(self, number: int) -> None:

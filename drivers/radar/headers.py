@@ -8,7 +8,7 @@ module only knows the tables and decides nothing for good.
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import IntEnum, auto
 
 import numpy as np
 
@@ -19,7 +19,7 @@ PADDING = 32  # the OOB family fills packets up to a multiple of this; 3D People
 MIN_HEADER_BYTES = 40
 
 
-class Content(Enum):
+class Content(IntEnum):
     """What a TLV holds, whatever number its firmware gives it (protocols A5)."""
 
     CARTESIAN = auto()  # x, y, z, doppler as f32

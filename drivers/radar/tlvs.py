@@ -8,7 +8,7 @@ state: what needs the previous frame is done in frames.py.
 import struct
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,10 +25,13 @@ MAX_HEIGHT_M = 5.0
 Span: TypeAlias = tuple[int, int]
 Bytes: TypeAlias = bytes | bytearray
 
+_U32 = struct.Struct("<I")
+_COUNTS = {"<I": _U32, "<H": struct.Struct("<H")}
 _TLV = struct.Struct("<II")
 _UNITS = struct.Struct("<5f")
 _STATS = struct.Struct("<6I")
 _TEMPERATURE = struct.Struct("<iI10h")
+_TENTH = np.float32(0.1)
 _HEIGHT = np.dtype([("tid", "<u4"), ("top", "<f4"), ("bottom", "<f4")])
 
 
@@ -41,8 +44,7 @@ class Impossible(ValueError):
     """A payload that no firmware sends: the packet is corrupt."""
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
+class Packet(NamedTuple):
     """A packet whose TLVs are all there; offsets count from its magic word. end: behind the last TLV; length: what the
     header claims; tlvs: (type, offset, size)."""
 
@@ -79,8 +81,8 @@ def walk(data: Bytes, start: int, end: int, dialect: Dialect) -> Packet | Verdic
     layout = dialect.layout
     if end - start < layout.size:
         return Verdict.MISSING
-    (length,) = struct.unpack_from("<I", data, start + layout.length_at)
-    (count,) = struct.unpack_from(layout.tlvs_format, data, start + layout.tlvs_at)
+    (length,) = _U32.unpack_from(data, start + layout.length_at)
+    (count,) = _COUNTS[layout.tlvs_format].unpack_from(data, start + layout.tlvs_at)
     if not layout.size <= length <= MAX_PACKET_BYTES or count > MAX_TLVS:
         return Verdict.WRONG
     included = _TLV.size if dialect.counts_header else 0
@@ -118,7 +120,9 @@ def decode(data: bytes, packet: Packet) -> Decoded:
             spans[content] = (at, size)
     decoded = _cloud(data, spans)
     decoded.unknown = unknown
-    _read_tracker(data, spans, decoded)
+    if not _TRACKER_CONTENTS.isdisjoint(spans):
+        decoded.is_tracking = True
+        _read_tracker(data, spans, decoded)
     _read_gauges(data, spans, decoded.gauges)
     return decoded
 
@@ -131,13 +135,14 @@ def _cloud(data: bytes, spans: dict[Content, Span]) -> Decoded:
     elif span := spans.get(Content.SPHERICAL):
         rows = _array(data, span, "<f4", 4)
         distance, azimuth, elevation, doppler = rows.T
-        points = _with_snr(data, spans, _cartesian(distance, azimuth, elevation, doppler)[:, :4])
+        with np.errstate(invalid="ignore", over="ignore"):  # a corrupt angle becomes a NaN, which is refused below
+            points = _with_snr(data, spans, _cartesian(distance, azimuth, elevation, doppler)[:, :4])
     else:
         points = np.empty((0, 5), "<f4")
     if len(points) > MAX_POINTS:
         raise Impossible(f"{len(points)} points")
     # A NaN fails the comparison too, so one reduction clears nearly every frame.
-    if not len(points) or (np.abs(points[:, :4]).max() < MAX_DISTANCE_M):
+    if not len(points) or np.maximum.reduce(np.abs(points[:, :4]), axis=None) < MAX_DISTANCE_M:
         return Decoded(points)
     keep = np.isfinite(points).all(axis=1) & (np.abs(points[:, :3]) < MAX_DISTANCE_M).all(axis=1)
     keep &= np.abs(points[:, 3]) < MAX_SPEED_M_S
@@ -148,13 +153,13 @@ def _cloud(data: bytes, spans: dict[Content, Span]) -> Decoded:
 
 
 def _with_snr(data: bytes, spans: dict[Content, Span], rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    points = np.zeros((len(rows), 5), "<f4")
+    points = np.empty((len(rows), 5), "<f4")
     points[:, :4] = rows
+    points[:, 4] = 0
     if span := spans.get(Content.SIDE_INFO):
         if span[1] != 4 * len(rows):
             raise Impossible(f"{span[1]} bytes of side info for {len(rows)} points")
-        points[:, 4] = np.frombuffer(data, "<i2", 2 * len(rows), span[0])[::2]
-        points[:, 4] *= 0.1
+        np.multiply(np.frombuffer(data, "<i2", 2 * len(rows), span[0])[::2], _TENTH, out=points[:, 4])
     return points
 
 
@@ -164,25 +169,24 @@ def _compressed(data: bytes, span: Span) -> NDArray[np.float32]:
     if count < 0 or rest:
         raise Impossible(f"{size} bytes are no compressed points")
     units = _UNITS.unpack_from(data, at)
-    if not all(0 < unit < 10 for unit in units):
+    if not (min(units) > 0 and max(units) < 10):
         raise Impossible(f"units {units}")
     rows = np.frombuffer(data, COMPRESSED_POINT, count, at + _UNITS.size)
-    elevation, azimuth, doppler, distance = (
-        rows[name] * np.float32(unit) for name, unit in zip(COMPRESSED_POINT.names or (), units[:4], strict=False)
+    elevation, azimuth, doppler, distance, snr = (np.float32(unit) for unit in units)
+    points = _cartesian(
+        rows["range"] * distance, rows["azimuth"] * azimuth, rows["elevation"] * elevation, rows["doppler"] * doppler
     )
-    points = _cartesian(distance, azimuth, elevation, doppler)
-    points[:, 4] = 10 * np.log10(np.maximum(rows["snr"], 1) * np.float32(units[4]))  # a linear ratio on the wire
+    points[:, 4] = 10 * np.log10(np.maximum(rows["snr"], 1) * snr)  # a linear ratio on the wire
     return points
 
 
 def _cartesian(distance: np.ndarray, azimuth: np.ndarray, elevation: np.ndarray, doppler: np.ndarray) -> np.ndarray:
     """Spherical to the sensor frame (protocols A6); points (N,5) with snr 0."""
     points = np.zeros((len(distance), 5), "<f4")
-    with np.errstate(invalid="ignore", over="ignore"):  # a corrupt angle becomes a NaN, which is refused later
-        ground = distance * np.cos(elevation)
-        points[:, 0] = ground * np.sin(azimuth)
-        points[:, 1] = ground * np.cos(azimuth)
-        points[:, 2] = distance * np.sin(elevation)
+    ground = distance * np.cos(elevation)
+    np.multiply(ground, np.sin(azimuth), out=points[:, 0])
+    np.multiply(ground, np.cos(azimuth), out=points[:, 1])
+    np.multiply(distance, np.sin(elevation), out=points[:, 2])
     points[:, 3] = doppler
     return points
 
@@ -198,16 +202,15 @@ def _read_tracker(data: bytes, spans: dict[Content, Span], decoded: Decoded) -> 
     if (span := spans.get(Content.HEIGHTS)) and decoded.targets is not None:
         if span[1] % _HEIGHT.itemsize:
             raise Impossible(f"{span[1]} bytes of heights")
-        for tid, top, _ in np.frombuffer(data, _HEIGHT, span[1] // _HEIGHT.itemsize, span[0]).tolist():
-            if 0 <= top < MAX_HEIGHT_M:
-                decoded.targets[decoded.targets[:, 0] == tid, 8] = top
+        heights = np.frombuffer(data, _HEIGHT, span[1] // _HEIGHT.itemsize, span[0]).tolist()
+        tops = {tid: top for tid, top, _ in heights if 0 <= top < MAX_HEIGHT_M}
+        decoded.targets[:, 8] = [tops.get(tid, -1) for tid in decoded.targets[:, 0].tolist()]
     if span := spans.get(Content.INDEX):
         decoded.index = _array(data, span, "|u1", 1).ravel().copy()
     if span := spans.get(Content.PRESENCE):
         if span[1] != 4:
             raise Impossible(f"{span[1]} bytes of presence")
         decoded.presence = any(data[span[0] : span[0] + 4])
-    decoded.is_tracking = not spans.keys().isdisjoint(_TRACKER_CONTENTS)
 
 
 _TRACKER_CONTENTS = frozenset(
@@ -217,15 +220,18 @@ _TRACKER_CONTENTS = frozenset(
 
 def _targets(rows: NDArray[np.float32], motion: np.ndarray, confidence: np.ndarray | np.float32) -> np.ndarray:
     """(M,9) as in RadarFrame; heights unknown (-1). motion (M,6): position, velocity."""
-    tids = np.ascontiguousarray(rows[:, 0]).view("<u4")
     targets = np.empty((len(rows), 9), "<f4")
+    targets[:, 0] = np.ascontiguousarray(rows[:, 0]).view("<u4")
     targets[:, 1:7] = motion
-    possible = np.abs(targets[:, 1:4]).max(initial=0) < MAX_DISTANCE_M
-    if not possible or not np.abs(targets[:, 4:7]).max(initial=0) < MAX_SPEED_M_S or tids.max(initial=0) >= MAX_TARGETS:
-        raise Impossible("a target that is nowhere")
-    targets[:, 0] = tids
-    targets[:, 7] = np.where(np.isfinite(confidence), np.clip(confidence, -1, 1), -1)
+    targets[:, 7] = confidence
     targets[:, 8] = -1
+    if len(rows):
+        worst = np.maximum.reduce(np.abs(targets[:, :7])).tolist()  # a NaN stays one and fails every comparison
+        possible = worst[0] < MAX_TARGETS and all(value < MAX_DISTANCE_M for value in worst[1:4])
+        if not possible or not all(value < MAX_SPEED_M_S for value in worst[4:]):
+            raise Impossible("a target that is nowhere")
+        if not 0 <= np.minimum.reduce(targets[:, 7]) <= np.maximum.reduce(targets[:, 7]) <= 1:
+            targets[:, 7] = np.where(np.isfinite(targets[:, 7]), np.clip(targets[:, 7], -1, 1), -1)
     return targets
 
 
