@@ -15,11 +15,11 @@ from typing import Any, Self
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from .augmentation import NO_ASSIGNMENT, Floats, Indices, Search
+from .augmentation import NO_ASSIGNMENT, ROUNDING, Floats, Indices, Search
 
 NOT_A_NUMBER = "costs must be numbers above -inf (+inf forbids a pair)"
 COARSE = 1e4  # potentials this much above the costs would blur them
-MANY, RESTART_SHARE = 16, 0.5  # of all rows broken at once: then a fresh start is cheaper than as many augmentations
+MANY, RESTART_SHARE = 12, 0.15  # of all rows broken at once: then a fresh start is cheaper than as many augmentations
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,7 +99,7 @@ class IncrementalAssignment:
         self._reject = np.broadcast_to(np.asarray(reject, np.float64), (n,)).copy()
         matching = self._repair()
         if n and -self._potentials.min() > COARSE * np.abs(matching.costs).max():
-            self._restart(cost)
+            self._restart(cost, warm=False)
             return self._repair()
         return matching
 
@@ -197,7 +197,7 @@ class IncrementalAssignment:
     def _augment(self, broken: list[int]) -> None:
         n, m = self._reduced.shape
         if len(broken) > max(MANY, RESTART_SHARE * n):
-            self._restart(self._reduced + self._potentials[:-1])
+            self._restart(self._reduced + self._potentials[:-1], warm=True)
             return
         mates = self._mates.copy()
         mates[broken] = m
@@ -217,15 +217,18 @@ class IncrementalAssignment:
         self._reduced += search.lift[:m]
         self._settle_on(self._reduced, self._reject, self._potentials - search.lift, mates)
 
-    def _restart(self, cost: Floats) -> None:
+    def _restart(self, cost: Floats, warm: bool) -> None:
         """Solve afresh where most rows changed, or where the potentials dwarf the costs."""
         n, m = cost.shape
         reject = self._reject[:, None]
         compulsory = np.isinf(reject)
+        potentials = np.zeros(m + 1)
         if not compulsory.any():
             wide = np.minimum(cost - reject, 0.0)  # a pair that gains nothing is no pair
         elif compulsory.all() and n <= m:
             wide = cost
+            if n == m and warm:
+                wide, potentials = self._reduced, self._potentials.copy()
         else:
             wide = np.hstack((cost, np.where(np.eye(n, dtype=bool), reject, np.inf)))
         try:
@@ -237,17 +240,23 @@ class IncrementalAssignment:
         mates[rows] = np.minimum(columns, m)
         if not compulsory.any():
             mates[rows[wide[rows, columns] >= 0.0]] = m
-        self._derive(np.hstack((cost, reject)), mates)
+        self._derive(cost, self._reject, mates, potentials)
 
-    def _derive(self, padded: Floats, mates: Indices) -> None:
-        """Settle on an optimal matching with the highest potentials: shortest distances from "no phone"."""
-        n, m = len(padded), padded.shape[1] - 1
-        slack = padded[:, :-1] - padded[np.arange(n), mates][:, None]
-        potentials = np.zeros(m + 1)
+    def _derive(self, cost: Floats, reject: Floats, mates: Indices, potentials: Floats) -> None:
+        """Settle on an optimal matching: lower the potentials (m + 1,) to the nearest feasible ones, which are shortest
+        distances (Bellman-Ford; each round goes on only from the columns lowered in the one before)."""
+        n, m = cost.shape
+        owners = np.full(m + 1, -1, np.intp)
+        owners[mates] = np.arange(n)
+        paid = np.where(mates < m, cost[np.arange(n), np.minimum(mates, m - 1)], reject) if m else reject
+        least = ROUNDING * max(-potentials.min(), np.abs(paid).max())
+        rows = np.arange(n)
         for _ in range(n + 1):
-            reached = np.minimum((slack + potentials[mates][:, None]).min(axis=0, initial=0.0), potentials[:-1])
-            if np.array_equal(reached, potentials[:-1]):
+            slack = cost[rows] - (paid[rows] - potentials[mates[rows]])[:, None]
+            offered = np.minimum.reduce(slack, axis=0)
+            lowered = np.flatnonzero((offered < potentials[:-1] - least) & (owners[:-1] >= 0))
+            if not lowered.size:
                 break
-            potentials[:-1] = reached
-        potentials[np.setdiff1d(np.arange(m), mates)] = 0.0
-        self._settle_on(padded[:, :-1] - potentials[:-1], padded[:, -1].copy(), potentials, mates)
+            potentials[lowered] = offered[lowered]
+            rows = owners[lowered]
+        self._settle_on(cost - potentials[:-1], reject.copy(), potentials, mates)
