@@ -1,7 +1,7 @@
 """Who lives in the simulated world: names, bodies, clothes, gaits, and the phones they carry.
 
 Everything is drawn once from the seed and depends on positions in the site's lists, never on names or addresses, so
-that the published site (pseudonyms in place of addresses) gives the same world.
+that the published site (pseudonyms in place of addresses) gives the same world wherever everybody listed consents.
 """
 
 from dataclasses import dataclass, replace

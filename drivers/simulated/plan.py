@@ -65,7 +65,9 @@ class FloorPlan:
         total[~finish] = np.inf
         last = int(total.argmin())
         way = [end]
-        while np.isfinite(total[last]) and last >= 0:
+        if not np.isfinite(total[last]):
+            return way
+        while last >= 0:  # dijkstra marks the first crossing with a negative number
             way.insert(0, self._grid[last])
             last = int(before[last])
         return way
