@@ -45,7 +45,7 @@ class Windows:
     """The open windows of one sniffer. counters: used, retries, not_client, late, time_jumps, bad_times, windows."""
 
     def __init__(self, source: str, window_s: float, pseudonyms: Pseudonyms) -> None:
-        self.counters = Counter(dict.fromkeys(_COUNTED, 0))
+        self.counters: Counter[str] = Counter(dict.fromkeys(_COUNTED, 0))
         self._source = source
         self._window_s = window_s
         self._length_ns = round(window_s * 1e9)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from time import thread_time_ns
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import dpkt
 from whowhere.drivers.wifi import parse_radiotap
@@ -63,7 +63,7 @@ def by_us(frame: bytes) -> Fields:
 
 
 def by_dpkt(frame: bytes) -> Fields:
-    tap = dpkt.radiotap.Radiotap(frame)
+    tap: Any = dpkt.radiotap.Radiotap(frame)  # makes its attributes as it reads
     tsft = tap.tsft.usecs if tap.tsft_present else None
     dot11 = tap.data
     sender = dot11.mgmt.src if dot11.type == 0 else dot11.data_frame.src
