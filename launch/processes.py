@@ -29,25 +29,18 @@ def process_table(
     wiring: Wiring,
     *,
     record_to: str = "",
-    simulated: dict[str, str] | None = None,
     sensors: bool = True,
-    fusion: bool = True,
-    page: bool = True,
 ) -> list[Process]:
     """The rows of a site: hub, recorder, fusion, page, each sensor, and the simulator where something is simulated.
 
-    record_to: the session file, "" for none. simulated: extra options of the simulator (faults). sensors, fusion and
-    page: False leaves those rows out.
+    record_to: the session file, "" for none. sensors: False leaves out their rows, and the simulator's.
     """
     rows = [_row(wiring, "hub", "hub", stage=0)]
     if record_to:
         rows.append(recorder_row(wiring, record_to))
-    if page:
-        rows.append(_row(wiring, "page", "page"))
-    if fusion:
-        rows.append(_row(wiring, "fusion", "fusion"))
+    rows += [_row(wiring, "page", "page"), _row(wiring, "fusion", "fusion")]
     if sensors:
-        rows += _sensor_rows(wiring, simulated or {})
+        rows += _sensor_rows(wiring)
     return rows
 
 
@@ -61,14 +54,14 @@ def player_row(wiring: Wiring, options: dict[str, str]) -> Process:
     return _row(wiring, "player", "player", stage=2, options=options, restart="never")
 
 
-def _sensor_rows(wiring: Wiring, faults: dict[str, str]) -> list[Process]:
+def _sensor_rows(wiring: Wiring) -> list[Process]:
     site: Site = wiring.private
     rows = [_row(wiring, radar.id, "radar") for radar in site.radars]
     rows += [_row(wiring, camera.id, "camera") for camera in site.cameras]
     # Only these see hardware addresses: the node that hears them, and the simulator that sends them.
     rows += [_row(wiring, sniffer.id, "wifi", private=True) for sniffer in site.sniffers]
     if wiring.is_simulated:
-        rows.append(_row(wiring, "simulated", "simulated", private=True, options={**wiring.options, **faults}))
+        rows.append(_row(wiring, "simulated", "simulated", private=True, options=wiring.options))
     return rows
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from ..drivers.simulated.faults import parse_faults
 from ..drivers.wifi.pseudonyms import enrolled_pseudonym, load_key
 from ..sitefile import SIMULATED, Site, published
 from .errors import LaunchError
@@ -17,7 +18,7 @@ from .errors import LaunchError
 class Wiring:
     """private: the wired site with addresses, for WiFi nodes and the simulator only; public: with pseudonyms.
 
-    options: what the simulator must know (epoch_ns, http_port); empty where nothing is simulated.
+    options: what the simulator must know (epoch_ns, http_port, faults); empty where nothing is simulated.
     """
 
     private: Site = field(repr=False)
@@ -30,24 +31,31 @@ class Wiring:
         return bool(self.options)
 
 
-def wire(site: Site, run_dir: str | Path) -> Wiring:
+def wire(site: Site, run_dir: str | Path, faults: str = "") -> Wiring:
     """Give every simulated sensor the path or address at which its virtual twin will answer.
 
-    Raises SiteError or OSError where the site's key file cannot be used.
+    faults: what shall go wrong with them (docs/simulated.md). Raises FaultError where that is no such list, SiteError
+    or OSError where the site's key file cannot be used.
     """
     options: dict[str, str] = {}
     wired = site
+    parse_faults(faults, simulated_sensors(site))  # now, where a person reads it, not in a process that then restarts
     if has_simulated(site):
         port = free_port()
-        options = {"epoch_ns": str(time.time_ns()), "http_port": str(port)}
+        options = {"epoch_ns": str(time.time_ns()), "http_port": str(port), "faults": faults}
         wired = _with_twins(site, Path(run_dir), port)
     return Wiring(private=wired, public=without_addresses(wired), run_dir=str(run_dir), options=options)
 
 
 def has_simulated(site: Site) -> bool:
-    sources = [radar.data_port for radar in site.radars]
-    sources += [sensor.source for sensor in (*site.cameras, *site.sniffers)]
-    return SIMULATED in sources
+    return bool(simulated_sensors(site))
+
+
+def simulated_sensors(site: Site) -> list[str]:
+    """The ids of the sensors that a virtual twin stands in for."""
+    sources = [(radar.id, radar.data_port) for radar in site.radars]
+    sources += [(sensor.id, sensor.source) for sensor in (*site.cameras, *site.sniffers)]
+    return [name for name, source in sources if source == SIMULATED]
 
 
 def without_addresses(site: Site) -> Site:

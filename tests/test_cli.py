@@ -107,6 +107,12 @@ def test_check_of_a_wrong_file(name: str, sentence: str, tmp_path: Path, capsys:
     assert sentence in failure(capsys, "check", str(tmp_path / name))
 
 
+def test_a_fault_that_is_none_is_said_before_anything_starts(capsys: pytest.CaptureFixture[str]):
+    assert 'there is no simulated sensor "radar-9": did you mean "radar-1"?' in failure(
+        capsys, "demo", "--faults", "radar-9:unplug"
+    )
+
+
 def test_up_says_when_its_port_is_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     import socket
 

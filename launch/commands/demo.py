@@ -41,16 +41,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, metavar="N", help="another world (default 1)")
     parser.add_argument("--record", metavar="FILE", help="record the session to FILE")
     parser.add_argument("--port", type=int, metavar="P", help="the page's port (default 8010, or a free one)")
-    parser.add_argument("--faults", default="", metavar="SPEC", help="faults of the simulated sensors (docs/site.md)")
+    parser.add_argument(
+        "--faults", default="", metavar="SPEC", help="faults of simulated sensors (docs/simulated.md)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     started_s = time.monotonic()
     stop = stop_on_signals(args.seconds)
     with run_folder() as folder:
-        wiring = wire(demo_site(folder, args.seed, args.port), folder)
+        wiring = wire(demo_site(folder, args.seed, args.port), folder, args.faults)
         record_to = str(Path(args.record).resolve()) if args.record else ""
-        supervisor = Supervisor(process_table(wiring, record_to=record_to, simulated={"faults": args.faults}))
+        supervisor = Supervisor(process_table(wiring, record_to=record_to))
         page = PageWatch(page_url(wiring.public.page), lambda url: _announce(url, wiring.public, args))
         memory = MemoryWatch()
         with Listener(wiring.public.bus) as listener, SupervisorHeart(wiring.public.bus, supervisor) as heart:

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("site", metavar="SITE", help="the site file (TOML; docs/site.md)")
     parser.add_argument("--seconds", type=float, metavar="N", help="end by itself after N seconds")
     parser.add_argument("--record", metavar="FILE", help="record the session to FILE")
-    parser.add_argument("--faults", default="", metavar="SPEC", help="faults of simulated sensors (docs/site.md)")
+    parser.add_argument("--faults", default="", metavar="SPEC", help="faults of simulated sensors (docs/simulated.md)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -31,10 +31,9 @@ def run(args: argparse.Namespace) -> int:
     require_free(site)
     stop = stop_on_signals(args.seconds)
     with run_folder() as folder:
-        wiring = wire(site, folder)
+        wiring = wire(site, folder, args.faults)
         record_to = str(Path(args.record).resolve()) if args.record else ""
-        rows = process_table(wiring, record_to=record_to, simulated={"faults": args.faults})
-        supervisor = Supervisor(rows)
+        supervisor = Supervisor(process_table(wiring, record_to=record_to))
         page = PageWatch(page_url(site.page), lambda url: print(f"whowhere up: {url}", flush=True))
         with SupervisorHeart(wiring.public.bus, supervisor) as heart:
 
