@@ -8,9 +8,8 @@ and those are most steps. numba would shorten the augmentations, at 150 MB and 0
 """
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from math import isfinite
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -22,25 +21,13 @@ COARSE = 1e4  # potentials this much above the costs would blur them
 MANY, RESTART_SHARE = 12, 0.15  # of all rows broken at once: then a fresh start is cheaper than as many augmentations
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Matching:
+class Matching(NamedTuple):
     """The least-cost matching of one step; a value of that step, which later steps leave alone."""
 
     rows: Sequence[Hashable]
     columns: Sequence[Hashable]
     mates: Indices  # (n,) column index of each row, len(columns) = nobody
-    _held: Floats  # (n,) cost of each row's choice less its column's potential
-    _potentials: Floats  # (m + 1,)
-
-    @property
-    def costs(self) -> Floats:
-        """(n,) what each row pays: its pair's cost, or its reject cost."""
-        return self._held + self._potentials[self.mates]
-
-    @property
-    def total(self) -> float:
-        """The total cost, reject costs of unmatched rows included."""
-        return float(self.costs.sum())
+    total: float  # the total cost, reject costs of unmatched rows included
 
     @property
     def pairs(self) -> list[tuple[Hashable, Hashable | None]]:
@@ -74,6 +61,7 @@ class IncrementalAssignment:
         self._unmatched = np.flatnonzero(mates == m)
         self._chosen = self._starts + mates
         self._chosen[self._unmatched] = 0
+        self._offset = float(potentials[mates].sum())
         self._owed = False  # an unmatched column whose potential is still below 0
 
     def solve(
@@ -98,7 +86,7 @@ class IncrementalAssignment:
         np.subtract(cost, self._potentials[:-1], out=self._reduced)
         self._reject = np.broadcast_to(np.asarray(reject, np.float64), (n,)).copy()
         matching = self._repair()
-        if n and -self._potentials.min() > COARSE * np.abs(matching.costs).max():
+        if n and -self._potentials.min() > COARSE * np.abs(self._held() + self._potentials[self._mates]).max():
             self._restart(cost, warm=False)
             return self._repair()
         return matching
@@ -165,30 +153,39 @@ class IncrementalAssignment:
         """Restore the invariant after costs changed, in all rows or in those `at`."""
         held = self._held()
         low = self._lowest(at)
-        self._refuse_unless_solvable(low)
-        broken = np.flatnonzero((held if at is None else held[at]) > low)
-        if broken.size or self._owed:
+        fine = (held if at is None else held[at]) <= low
+        if self._owed or np.count_nonzero(fine) < len(fine):
+            self._refuse_unless_solvable(low)
+            broken = np.flatnonzero(~fine)
             self._augment((broken if at is None else at[broken]).tolist())
             held = self._held()
-        return Matching(self._rows, self._columns, self._mates, held, self._potentials)
+        paid = float(np.add.reduce(held))
+        if not isfinite(paid):
+            self._forget()
+            raise ValueError(NO_ASSIGNMENT if paid > 0 else NOT_A_NUMBER)
+        return Matching(self._rows, self._columns, self._mates, paid + self._offset)
 
     def _held(self) -> Floats:
         """(n,) what each row's present choice costs it, reduced."""
         if self._unmatched.size == len(self._mates):
             return self._reject.copy()
         held = self._reduced.take(self._chosen)
-        held[self._unmatched] = self._reject[self._unmatched]
+        if self._unmatched.size:
+            held[self._unmatched] = self._reject[self._unmatched]
         return held
 
     def _lowest(self, at: Indices | None) -> Floats:
         """The least that each row could have, reduced; argmin and take, since that is several times faster than min."""
-        reduced, reject = (self._reduced, self._reject) if at is None else (self._reduced[at], self._reject[at])
+        if at is None:
+            reduced, reject, starts = self._reduced, self._reject, self._starts
+        else:
+            reduced, reject, starts = self._reduced[at], self._reject[at], self._starts[: len(at)]
         if not reduced.size:
             return reject
-        return np.minimum(reduced.take(self._starts[: len(reduced)] + reduced.argmin(axis=1)), reject)
+        return np.minimum(reduced.take(starts + reduced.argmin(axis=1)), reject)
 
     def _refuse_unless_solvable(self, low: Floats) -> None:
-        """NaN and -inf run through the row minima; +inf there is a row that can have nothing at all."""
+        """NaN and -inf come out as row minima; +inf there is a row that can have nothing at all."""
         worst = np.add.reduce(low)
         if not isfinite(worst):
             self._forget()
