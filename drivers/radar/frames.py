@@ -18,7 +18,7 @@ import numpy as np
 
 from ...messages import RadarFrame
 from .headers import MAGIC, MAX_TLVS, Dialect, dialects_of
-from .tlvs import Decoded, Impossible, Packet, Verdict, decode, walk
+from .tlvs import Decoded, Impossible, Packet, decode, walk
 
 BITS_PER_BYTE = 10  # 8N1
 SURE_AFTER = 3  # consistent packets that settle the dialect of a connection (A3)
@@ -52,6 +52,7 @@ class RadarParser:
         self._offset = 0  # of the buffer's first byte since the connection began
         self._arrivals: deque[tuple[int, int]] = deque()  # (offset behind the chunk, t_ns)
         self._before_ns = 0  # stamp of the chunk before the first in _arrivals
+        self._wanted = 0  # buffer length below which only another magic word would change anything
         self._claimed_end = 0  # offset where the last accepted packet should end
         self._candidate: Dialect | None = None
         self._votes = 0
@@ -66,9 +67,12 @@ class RadarParser:
         """The frames that `data` completes. t_ns: when its last byte had arrived, UTC nanoseconds."""
         if not data:
             return []
+        new = max(0, len(self._buffer) - len(MAGIC) + 1)
         self._buffer += data
         self.counters["bytes"] += len(data)
         self._arrivals.append((self._offset + len(self._buffer), t_ns))
+        if len(self._buffer) < self._wanted and self._buffer.find(MAGIC, new) < 0:
+            return []
         return self._advance(is_idle=False)
 
     def idle(self) -> list[RadarFrame]:
@@ -79,13 +83,13 @@ class RadarParser:
     def reconnect(self) -> None:
         """Forget the stream, keep the totals: to be called when the port was opened again."""
         self._forget(len(self._buffer))
-        self._claimed_end = 0
+        self._claimed_end = self._wanted = 0
         self.dialect, self._candidate, self._votes, self._refused_in_row = None, None, 0, 0
         self._number, self._odd_number, self._last, self._cloud = None, None, None, None
 
     def _advance(self, is_idle: bool) -> list[RadarFrame]:
         frames: list[RadarFrame] = []
-        at = 0
+        at, tail, self._wanted = 0, self._tail(), 0
         while True:
             start = self._buffer.find(MAGIC, at)
             if start < 0:
@@ -98,14 +102,15 @@ class RadarParser:
                 self.counters["short_packets"] += 1
                 self._claimed_end = 0
             at = start
-            found = self._packet(start, is_idle)
-            if found is Verdict.MISSING:
+            found = self._packet(start, len(self._buffer) if is_idle else tail)
+            if isinstance(found, int):
+                self._wanted = found - start
                 break
-            if isinstance(found, tuple):
+            if found:
                 packet, decoded = found
                 if frame := self._frame(start, packet, decoded):
                     frames.append(frame)
-                at = min(start + packet.end, self._tail())
+                at = min(start + packet.end, tail)
             else:
                 self._refuse()
                 self._skip(start, start + 1)
@@ -113,27 +118,27 @@ class RadarParser:
         self._forget(at)
         return frames
 
-    def _packet(self, start: int, is_idle: bool) -> tuple[Packet, Decoded] | Verdict:
-        """What stands at the magic word `start`: a whole packet, one still arriving, or none."""
-        buffer = self._buffer
-        following = buffer.find(MAGIC, start + len(MAGIC))
+    def _packet(self, start: int, end: int) -> tuple[Packet, Decoded] | int | None:
+        """What stands at the magic word `start`: a whole packet, one still arriving (it cannot be told before the
+        buffer reaches that number), or none. `end`: of what may belong to it if no other magic word follows."""
+        following = self._buffer.find(MAGIC, start + len(MAGIC))
         is_ended = following >= 0
-        end = following if is_ended else len(buffer) if is_idle else self._tail()
-        dialects = (self.dialect,) if self.dialect else dialects_of(buffer, start, end)
+        end = following if is_ended else end
+        dialects = (self.dialect,) if self.dialect else dialects_of(self._buffer, start, end)
+        if dialects is None and not is_ended:
+            return end + 1
         is_cut = dialects is None
         for dialect in dialects or ():
-            found = walk(buffer, start, end, dialect)
+            found = walk(self._buffer, start, end, dialect)
             if isinstance(found, Packet):
                 if decoded := self._decoded(start, found):
                     return found, decoded
-                continue
-            if found is Verdict.MISSING and not is_ended:
-                return found
-            is_cut = is_cut or found is Verdict.MISSING
-        if dialects is None and not is_ended:
-            return Verdict.MISSING
+            elif found:
+                if not is_ended:
+                    return start + found
+                is_cut = True
         self.counters["cut_packets"] += is_cut
-        return Verdict.WRONG
+        return None
 
     def _tail(self) -> int:
         """Where the bytes begin, at the buffer's end, that may prove to be the start of the next magic word."""

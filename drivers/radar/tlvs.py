@@ -7,7 +7,6 @@ state: what needs the previous frame is done in frames.py.
 
 import struct
 from dataclasses import dataclass, field
-from enum import Enum, auto
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -33,11 +32,6 @@ _STATS = struct.Struct("<6I")
 _TEMPERATURE = struct.Struct("<iI10h")
 _TENTH = np.float32(0.1)
 _HEIGHT = np.dtype([("tid", "<u4"), ("top", "<f4"), ("bottom", "<f4")])
-
-
-class Verdict(Enum):
-    MISSING = auto()  # bytes of it are still to come
-    WRONG = auto()  # not a packet of this dialect
 
 
 class Impossible(ValueError):
@@ -76,33 +70,36 @@ class Decoded:
         return len(self.points) if self.keep is None else len(self.keep)
 
 
-def walk(data: Bytes, start: int, end: int, dialect: Dialect) -> Packet | Verdict:
-    """The packet at `start` in one dialect, where data[start:end] is all that can belong to it."""
+def walk(data: Bytes, start: int, end: int, dialect: Dialect) -> Packet | int | None:
+    """The packet at `start` in one dialect, where data[start:end] is all that can belong to it.
+
+    A number: not all of it is there; nothing more can be said before `end - start` reaches that. None: no packet.
+    """
     layout = dialect.layout
     if end - start < layout.size:
-        return Verdict.MISSING
+        return layout.size
     (length,) = _U32.unpack_from(data, start + layout.length_at)
     (count,) = _COUNTS[layout.tlvs_format].unpack_from(data, start + layout.tlvs_at)
     if not layout.size <= length <= MAX_PACKET_BYTES or count > MAX_TLVS:
-        return Verdict.WRONG
+        return None
     included = _TLV.size if dialect.counts_header else 0
     at, available = layout.size, end - start
     tlvs: list[tuple[int, int, int]] = []
     for _ in range(count):
         at += _TLV.size
         if at > length:
-            return Verdict.WRONG
+            return None
         if at > available:
-            return Verdict.MISSING
+            return at
         kind, size = _TLV.unpack_from(data, start + at - _TLV.size)
         size -= included
         if size < 0 or at + size > length:
-            return Verdict.WRONG
+            return None
         tlvs.append((kind, at, size))
         at += size
     if length - at > dialect.slack or (tlvs and not any(kind in dialect.contents for kind, _, _ in tlvs)):
-        return Verdict.WRONG
-    return Verdict.MISSING if at > available else Packet(dialect, at, length, tuple(tlvs))
+        return None
+    return at if at > available else Packet(dialect, at, length, tuple(tlvs))
 
 
 def decode(data: bytes, packet: Packet) -> Decoded:
@@ -129,20 +126,21 @@ def decode(data: bytes, packet: Packet) -> Decoded:
 
 def _cloud(data: bytes, spans: dict[Content, Span]) -> Decoded:
     if span := spans.get(Content.CARTESIAN):
-        points = _with_snr(data, spans, _array(data, span, "<f4", 4))
+        rows = _array(data, span, "<f4", 4)
+        points = _with_snr(data, spans, rows)
     elif span := spans.get(Content.COMPRESSED):
-        points = _compressed(data, span)
+        points = rows = _compressed(data, span)
     elif span := spans.get(Content.SPHERICAL):
         rows = _array(data, span, "<f4", 4)
         distance, azimuth, elevation, doppler = rows.T
         with np.errstate(invalid="ignore", over="ignore"):  # a corrupt angle becomes a NaN, which is refused below
             points = _with_snr(data, spans, _cartesian(distance, azimuth, elevation, doppler)[:, :4])
     else:
-        points = np.empty((0, 5), "<f4")
+        return Decoded(np.empty((0, 5), "<f4"))
     if len(points) > MAX_POINTS:
         raise Impossible(f"{len(points)} points")
     # A NaN fails the comparison too, so one reduction clears nearly every frame.
-    if not len(points) or np.maximum.reduce(np.abs(points[:, :4]), axis=None) < MAX_DISTANCE_M:
+    if not len(points) or np.maximum.reduce(np.abs(rows), axis=None) < MAX_DISTANCE_M:
         return Decoded(points)
     keep = np.isfinite(points).all(axis=1) & (np.abs(points[:, :3]) < MAX_DISTANCE_M).all(axis=1)
     keep &= np.abs(points[:, 3]) < MAX_SPEED_M_S
