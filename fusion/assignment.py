@@ -4,7 +4,8 @@ column for free ("no phone"). It knows nothing of phones, bodies or probabilitie
 pair is +inf.
 
 Written in numpy alone: a step in which nothing breaks is two passes over the matrix, which numpy does at memory speed,
-and those are most steps. numba would shorten the augmentations, at 150 MB and 0.4 s for every process importing it.
+and those are most steps. numba would shorten the steps in which rows break, at 150 MB and 0.4 s for every process that
+imports it; at the sizes of a room (tens of people) that buys a few microseconds a step, so it is not used.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -249,7 +250,8 @@ class IncrementalAssignment:
         least = ROUNDING * max(-potentials.min(), np.abs(paid).max())
         rows = np.arange(n)
         for _ in range(n + 1):
-            slack = cost[rows] - (paid[rows] - potentials[mates[rows]])[:, None]
+            slack = cost[rows]
+            slack -= (paid[rows] - potentials[mates[rows]])[:, None]
             offered = np.minimum.reduce(slack, axis=0)
             lowered = np.flatnonzero((offered < potentials[:-1] - least) & (owners[:-1] >= 0))
             if not lowered.size:
