@@ -1,4 +1,5 @@
-"""The live page: what is on the bus, shown to people in a browser and to programs as JSON. It changes nothing there.
+"""The live page: what is on the bus, shown to people in a browser and to programs as JSON. It changes nothing there;
+of a simulated site it can pull the sensors' cables.
 
 Loss is chosen: a browser that cannot follow is given the newest scene and never a queue of old ones.
 """
@@ -17,7 +18,7 @@ SHOWN = ("scene/", "health/", "event/", "site/", "truth/")
 
 def main(config: NodeConfig, stop: threading.Event) -> None:
     bus = config.site.bus
-    board = Board(config.site)
+    board = Board(config.site, config.run_dir)
     with (
         PageServer(config.site.page, board) as server,
         Subscriber(bus, SHOWN) as subscriber,

@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import pytest
 from msgspec.structs import replace
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
+from whowhere.drivers.simulated.faults import parse_faults
 from whowhere.messages import Event, Health, Person, Scene, SiteInForce
 from whowhere.nodes import hub, page
 from whowhere.nodes.bus import Publisher
@@ -23,7 +25,7 @@ from whowhere.nodes.live.board import Board, Mailbox
 from whowhere.nodes.live.plan import plan_of
 from whowhere.nodes.live.server import STATIC, PageError, PageServer
 from whowhere.nodes.node import NodeConfig
-from whowhere.sitefile import Bus, Page, Site, parse_site, site_as_json
+from whowhere.sitefile import Bus, Page, Simulated, Site, parse_site, site_as_json
 
 SITE = """
 name = "hall"
@@ -130,7 +132,7 @@ def test_a_late_joiner_gets_everything_at_once(server: PageServer) -> None:
 
 def test_scenes_are_pushed_live(server: PageServer) -> None:
     with connect(server.url.replace("http", "ws") + "live", open_timeout=5) as browser:
-        assert {json.loads(browser.recv(timeout=5))["kind"] for _ in range(2)} == {"hello", "site"}
+        assert {json.loads(browser.recv(timeout=5))["kind"] for _ in range(3)} == {"hello", "site", "cables"}
         for seq in range(3):
             server.show(scene(seq))
             assert json.loads(browser.recv(timeout=5))["seq"] == seq
@@ -272,3 +274,37 @@ def test_the_node_shows_what_is_on_the_bus(site: Site) -> None:
         for thread in start.values():
             thread.join(5)
     assert not any(thread.is_alive() for thread in start.values())
+
+
+def test_cables_of_simulated_sensors_only(site: Site, tmp_path: Path) -> None:
+    """The button writes the simulator's faults file, leaves other faults alone, and every browser hears of it."""
+    mixed = replace(
+        site,
+        simulated=Simulated(),
+        sniffers=(replace(site.sniffers[0], id="twin", source=f"pcap:{tmp_path}/twin.pcap"), *site.sniffers),
+    )
+    faults = tmp_path / "faults"
+    faults.write_text("door:silent@5-9\n")
+    with PageServer(Page(port=0), Board(mixed, str(tmp_path))) as server:
+
+        def post(body: str, **headers: str) -> tuple[int, Any]:
+            request = urllib.request.Request(server.url + "api/fault", body.encode(), headers)
+            try:
+                with urllib.request.urlopen(request, timeout=5) as answer:
+                    return answer.status, json.load(answer)
+            except urllib.error.HTTPError as error:
+                return error.code, json.load(error)
+
+        assert listen(server, {"cables"})["cables"] == {"kind": "cables", "simulated": ["twin"], "unplugged": []}
+        assert post('{"sensor": "twin", "unplugged": true}')[1]["unplugged"] == ["twin"]
+        assert faults.read_text() == "door:silent@5-9\ntwin:unplug\n"
+        assert [fault.kind for fault in parse_faults(faults.read_text(), ["door", "twin"])] == ["silent", "unplug"]
+        assert listen(server, {"cables"})["cables"]["unplugged"] == ["twin"]
+        assert post('{"sensor": "twin", "unplugged": false}') == (
+            200, {"kind": "cables", "simulated": ["twin"], "unplugged": []}
+        )  # fmt: skip
+        assert faults.read_text() == "door:silent@5-9\n"
+        assert post('{"sensor": "door", "unplugged": true}')[0] == 404
+        assert post('{"sensor": "twin"}')[0] == 400
+        assert post('{"sensor": "twin", "unplugged": true}', Origin="http://evil.example")[0] == 403
+        assert faults.read_text() == "door:silent@5-9\n"

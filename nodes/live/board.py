@@ -13,6 +13,7 @@ import msgspec
 
 from ...messages import Event, Health, Message, Scene, SiteInForce, as_json
 from ...sitefile import Site, SiteError, site_from_json
+from .cables import Cables
 from .plan import plan_of
 
 EVENTS = 60  # recent ones, that a browser gets when it joins
@@ -47,8 +48,9 @@ class Mailbox:
 class Board:
     """counters: browsers (now), skipped (messages that a slow browser was spared)."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, run_dir: str = "") -> None:
         self.plan = plan_of(site)
+        self.cables = Cables(site, run_dir)
         self.scene: Scene | None = None
         self.healths: dict[str, Health] = {}
         self.events: deque[Event] = deque(maxlen=EVENTS)
@@ -73,13 +75,20 @@ class Board:
             except SiteError:
                 return
             text = _as_text(self.plan)
-        for mailbox in self._mailboxes:
-            self.counters["skipped"] += not mailbox.put(topic, text)
+        self._pass_on(topic, text)
+
+    def pull_cable(self, sensor: str, is_unplugged: bool) -> dict[str, Any]:
+        """Pull a simulated sensor's cable or plug it in, and show it everywhere. Raises KeyError and OSError."""
+        self.cables.pull(sensor, is_unplugged)
+        now = self.cables.as_message()
+        self._pass_on("cables", _as_text(now))
+        return now
 
     def join(self) -> Mailbox:
         """A new browser's mailbox, with everything that is known already in it."""
         mailbox = Mailbox()
         mailbox.put("plan", _as_text(self.plan))
+        mailbox.put("cables", _as_text(self.cables.as_message()))
         for source, health in self.healths.items():
             mailbox.put(f"health/{source}", as_json(health))
         for event in self.events:
@@ -97,6 +106,10 @@ class Board:
     def scene_age_s(self) -> float | None:
         """How long ago the world was as the last scene shows it; None before the first."""
         return (time.time_ns() - self.scene.t_ns) / 1e9 if self.scene else None
+
+    def _pass_on(self, topic: str, text: str) -> None:
+        for mailbox in self._mailboxes:
+            self.counters["skipped"] += not mailbox.put(topic, text)
 
     def _forget_silent(self, now_ns: int) -> None:
         for source, health in list(self.healths.items()):

@@ -15,11 +15,12 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+import msgspec
 import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
@@ -59,6 +60,9 @@ def make_app(board: Board, hosts: Sequence[str] = ("*",)) -> Starlette:
     async def metrics(_: Request) -> Response:
         return PlainTextResponse(as_prometheus(board.scene, board.healths), media_type="text/plain; version=0.0.4")
 
+    async def fault(request: Request) -> Response:
+        return _pull_cable(board, request, await request.body())
+
     async def live(browser: WebSocket) -> None:
         await _serve_live(board, browser)
 
@@ -67,6 +71,7 @@ def make_app(board: Board, hosts: Sequence[str] = ("*",)) -> Starlette:
             Route("/api/scene", scene),
             Route("/api/health", health),
             Route("/healthz", healthz),
+            Route("/api/fault", fault, methods=["POST"]),
             Route("/metrics", metrics),
             WebSocketRoute("/live", live),
             *_files(),
@@ -156,15 +161,35 @@ async def _until_gone(browser: WebSocket) -> None:
         pass
 
 
+class _Cable(msgspec.Struct, forbid_unknown_fields=True):
+    sensor: str
+    unplugged: bool
+
+
+def _pull_cable(board: Board, request: Request, body: bytes) -> Response:
+    if not _is_own_page(request):
+        return JSONResponse({"error": "only this site's own page may pull cables"}, status_code=403)
+    try:
+        wanted = msgspec.json.decode(body, type=_Cable)
+        return JSONResponse(board.pull_cable(wanted.sensor, wanted.unplugged))
+    except msgspec.MsgspecError as error:
+        says = f'expected {{"sensor": "radar-1", "unplugged": true}}: {error}'
+        return JSONResponse({"error": says}, status_code=400)
+    except KeyError as error:
+        return JSONResponse({"error": f"{error} is no simulated sensor of this site"}, status_code=404)
+    except OSError as error:
+        return JSONResponse({"error": f"the run's folder cannot be written: {error.strerror}"}, status_code=500)
+
+
 def _hello() -> dict[str, Any]:
     """Tells the browser what time it is here, so that it shows true ages whatever its own clock says."""
     return {"kind": "hello", "now_ms": time.time_ns() // 1_000_000}
 
 
-def _is_own_page(browser: WebSocket) -> bool:
-    """Programs send no origin; a browser sends the page's, and only our own page may listen."""
-    origin = browser.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == browser.headers.get("host")
+def _is_own_page(visitor: HTTPConnection) -> bool:
+    """Programs send no origin; a browser sends the page's, and only our own page may listen and switch."""
+    origin = visitor.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == visitor.headers.get("host")
 
 
 def _bound(page: Page) -> socket.socket:

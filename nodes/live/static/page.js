@@ -7,7 +7,7 @@ const QUIET_S = 3.5; // a process that says nothing for longer is shown as silen
 const KEPT_EVENTS = 60;
 const get = (id) => document.getElementById(id);
 const plan = new Plan(get("plan"));
-const state = { site: null, scene: null, health: new Map(), events: new Map(), clock_ms: 0, open: false, retry_s: 0, scenes: [], chosen: null };
+const state = { site: null, scene: null, health: new Map(), events: new Map(), clock_ms: 0, open: false, retry_s: 0, scenes: [], chosen: null, simulated: [], unplugged: [] };
 const now_ms = () => Date.now() + state.clock_ms;
 
 const handlers = {
@@ -27,6 +27,7 @@ const handlers = {
     showPeople(message);
   },
   truth(message) { plan.setTruth(get("truth").checked ? message : null); },
+  cables(message) { Object.assign(state, { simulated: message.simulated, unplugged: message.unplugged }); showHealth(); },
   health(message) { state.health.set(message.source, message); },
   event(message) {
     state.events.set(`${message.t_ns}/${message.seq}/${message.type}`, message);
@@ -118,7 +119,7 @@ function showHealth() {
   const sensors = new Map((state.site?.sensors ?? []).map((sensor) => [sensor.id, sensor]));
   const marks = {};
   const rows = [...sensors.keys()].map((id) => {
-    const [kind, row] = healthRow(id, state.health.get(id));
+    const [kind, row] = healthRow(id, state.health.get(id), true);
     marks[id] = kind;
     return row;
   });
@@ -132,23 +133,35 @@ function showHealth() {
   get("processes-line").textContent = `${others.length} further processes${ill ? `, ${ill} not well` : ""}${memory ? ` · ${Math.round(memory)} MB in all` : ""}`;
 }
 
-function healthRow(id, health) {
+function healthRow(id, health, isSensor = false) {
   const silent_s = health ? (now_ms() - health.t_ns / 1e6) / 1000 : null;
   let kind = "begin", mark = "…", figures = "no word yet", detail = "";
   if (health && !state.open) figures = "not known";
   else if (health) {
     const isQuiet = silent_s > QUIET_S;
-    kind = isQuiet ? "off" : { ok: "ok", starting: "begin" }[health.state] ?? "off";
+    const isEmpty = isSensor && health.state === "ok" && !health.rate_hz; // its process is well, but nothing comes
+    kind = isQuiet || isEmpty ? "off" : { ok: "ok", starting: "begin" }[health.state] ?? "off";
     mark = { ok: "✓", off: "✕", begin: "…" }[kind];
     const drops = lost(health);
-    figures = isQuiet ? `silent for ${age(silent_s)}` : kind === "ok"
+    figures = isQuiet ? `silent for ${age(silent_s)}` : isEmpty ? "nothing comes" : kind === "ok"
       ? [`${health.rate_hz.toFixed(1)}/s`, `${health.lag_s.toFixed(2)} s`, drops ? `${drops} lost` : ""].filter(Boolean).join(" · ") : health.state;
     detail = health.detail;
   }
   const row = element("li", kind);
   row.append(element("span", "mark", mark), element("span", "", id), element("span", "figures", figures));
+  if (state.simulated.includes(id)) row.append(cableButton(id));
   if (detail) row.append(element("span", "detail", detail));
   return [kind, row];
+}
+
+// Only simulated sensors have one: pull the cable, and watch the others carry on.
+function cableButton(sensor) {
+  const unplugged = state.unplugged.includes(sensor);
+  const button = element("button", unplugged ? "cable pulled" : "cable", unplugged ? "plug in" : "unplug");
+  button.type = "button";
+  button.title = `${unplugged ? "Plug in" : "Pull"} the simulated cable of ${sensor}`;
+  button.onclick = () => fetch("api/fault", { method: "POST", body: JSON.stringify({ sensor, unplugged: !unplugged }) });
+  return button;
 }
 
 const lost = (health) => Object.entries(health.counters).reduce((sum, [name, n]) => sum + (name.includes("drop") ? n : 0), 0);
@@ -166,12 +179,14 @@ function showEvents() {
 
 function sentence(event) {
   const body = event.track === null || event.track === undefined ? "" : `body ${event.track}`;
-  const who = event.id || body || "somebody";
+  const plain = (id) => id?.replace(/^anon-/, "body ");
+  const who = plain(event.id) || body || "somebody";
+  const wasNamed = event.was && !event.was.startsWith("anon-") && event.was !== event.id;
   const said = {
     enter: `${who} came in`,
     leave: `${who} left`,
-    confirm: `${body || "a body"} is ${event.id}${event.was && event.was !== event.id ? `, until now ${event.was}` : ""}`,
-    revise: `corrected: ${body || "a body"} is ${event.id || "nobody we know"}${event.was ? `, not ${event.was}` : ""}`,
+    confirm: `${body || "a body"} is ${event.id}${wasNamed ? `, until now ${event.was}` : ""}`,
+    revise: `corrected: ${body || "a body"} is ${plain(event.id) || "nobody we know"}${wasNamed ? `, not ${event.was}` : ""}`,
     started: "fusion started",
     warning: "warning",
   }[event.type] ?? event.type;
