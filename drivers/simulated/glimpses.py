@@ -21,7 +21,7 @@ HEAD_MARGIN, HEAD_SPREAD = -0.01, 0.025  # box top above the head
 SIDE_SPREAD = 0.026
 ASPECT = 0.375  # width over height, once the detector has cut its window
 FALSE_BOXES = 0.08  # a frame
-SAMPLES = 300  # pixels behind one histogram
+SAMPLES = 600  # pixels behind one histogram
 FLOOR_BGR = (150, 155, 160)
 
 
