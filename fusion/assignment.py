@@ -75,7 +75,8 @@ class IncrementalAssignment:
         """The least-cost matching of `cost` (n, m), each row free to pay `reject` (a number or (n,)) for nobody.
 
         Keys say who is who since the last call; any may appear, vanish, move or change. An infinite reject cost makes a
-        row's match compulsory. Raises ValueError for a wrong shape, a repeated key, NaN or -inf, or no assignment.
+        row's match compulsory. Raises ValueError for a wrong shape, a repeated key, NaN or -inf, or no assignment; after
+        the last two (here, in `add` and in `replace`) everything is forgotten, and the next `solve` starts afresh.
         """
         rows, columns = list(rows), list(columns)
         cost = np.asarray(cost, np.float64)
@@ -104,6 +105,8 @@ class IncrementalAssignment:
         at = np.asarray(rows, np.intp)
         if cost.shape != (len(at), len(self._columns)):
             raise ValueError(f"cost has shape {cost.shape}, the rows need ({len(at)}, {len(self._columns)})")
+        if len(set(at.tolist())) < len(at) or (len(at) and not 0 <= at.min() <= at.max() < len(self._rows)):
+            raise ValueError(f"rows {at.tolist()} are not different positions below {len(self._rows)}")
         self._reduced[at] = cost - self._potentials[:-1]
         return self._repair(at)
 

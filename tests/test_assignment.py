@@ -214,6 +214,11 @@ def test_wrong_shapes_and_repeated_keys_are_refused() -> None:
     assignment.solve("ab", "xy", np.eye(2), 5.0)
     with pytest.raises(ValueError, match="shape"):
         assignment.add(np.eye(3))
+    with pytest.raises(ValueError, match="positions"):
+        assignment.replace([1, 1], np.eye(2))
+    with pytest.raises(ValueError, match="positions"):
+        assignment.replace([2], np.ones((1, 2)))
+    assert assignment.add(np.zeros((2, 2))).pairs == [("a", "y"), ("b", "x")]
 
 
 def test_a_dear_nobody_does_not_cost_precision() -> None:
