@@ -15,7 +15,7 @@ from .health import Heartbeat
 from .node import NodeConfig
 
 READ_S = 0.05
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 5.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 2.0
 BURST, BURST_PAUSE_S = 100, 0.01  # a file is read faster than a bus carries: at most 10,000 windows a second
 
 
@@ -60,7 +60,7 @@ class Listener:
                 self._publish(self.windows.tick(now_ns))
             self.heartbeat.beat(counters={**self.windows.counters, **port.counters})
         if port.is_finished:
-            self._publish(self.windows.pause())
+            self._publish(self.windows.finish())
             counters = {**self.windows.counters, **port.counters}
             self.heartbeat.beat("stopped", f"{self.sniffer.source}: read to its end", counters)
 

@@ -30,7 +30,7 @@ def heard(at_s: float, dbm: int = -50, who: bytes = ANNA, seq: int = -1, **more:
 
 
 def run(these: Windows, sightings: list[Sighting]) -> list[WifiWindow]:
-    return [window for sighting in sightings for window in these.add(sighting)] + these.pause()
+    return [window for sighting in sightings for window in these.add(sighting)] + these.finish()
 
 
 def test_mean_spread_and_count_of_a_window() -> None:
@@ -72,6 +72,17 @@ def test_a_pause_is_not_told_as_empty() -> None:
     run(these, [heard(0.1)])
     (window,) = run(these, [heard(30.1)])
     assert window.t_ns == T0 + round(30.5 * S)
+
+
+def test_a_lost_source_drops_the_unfinished_window_only() -> None:
+    """A window that was not listened to in full, ending in the future, is none."""
+    these = windows()
+    for at in (0.1, 0.45, 0.55):
+        these.add(heard(at))
+    (window,) = these.pause()
+    assert (window.t_ns, window.count[0]) == (T0 + S // 2, 2)
+    assert these.counters["unfinished"] == 1
+    assert run(these, [heard(9.1)])[0].t_ns == T0 + round(9.5 * S)
 
 
 def test_retries_count_once_and_new_frames_always() -> None:
@@ -138,7 +149,7 @@ def test_any_times_never_raise(rows: list[tuple[int, bytes, int]]) -> None:
     for t_ns, who, dbm in rows:
         for window in these.add(Sighting(t_ns, who, dbm, 1)):
             decode(encode(window))
-    these.pause()
+    these.finish()
 
 
 @given(st.lists(st.tuples(st.floats(0, 20), st.integers(-100, -20)), min_size=1, max_size=60))

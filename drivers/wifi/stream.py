@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
-from ..errors import DeviceLost, DeviceNotFound, DeviceRefused
+from ..errors import DeviceError, DeviceLost, DeviceNotFound, DeviceRefused
 from .capture import MAGICS, CaptureParser, link_refusal
 from .clock import SourceClock
 from .packets import PacketReader
@@ -21,6 +21,7 @@ from .sighting import Sighting
 _FILE_CHUNK = 16384  # some hundred packets: a node stays responsive and its queue short
 _FIFO_CHUNK = 65536
 _WRITER_WAIT_S = 1.0  # then open again: whoever makes the FIFO may have made a new one
+_LOOK_S = 0.02
 _FUTURE_NS = 5_000_000_000  # a stamp further ahead of its stream is damaged
 
 
@@ -56,12 +57,27 @@ class _Stream:
             ) from error
         except OSError as error:
             raise DeviceNotFound(f"{self.path}: cannot be opened: {error.strerror}") from error
+        try:
+            self._prepare()
+        except OSError as error:
+            self.__exit__(None, None, None)
+            raise self._stopped(error) from error
+        except DeviceError:
+            self.__exit__(None, None, None)
+            raise
         return self
+
+    def _prepare(self) -> None:
+        """Look whether what was opened can be read. Raises DeviceLost, DeviceRefused or OSError."""
+        raise NotImplementedError
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+    def _stopped(self, error: OSError) -> DeviceLost:
+        return DeviceLost(f"{self.path}: reading stopped: {error.strerror}")
 
     def _parse(self, data: bytes) -> list[Sighting]:
         packets = self._parser.feed(data)
@@ -74,22 +90,17 @@ class _Stream:
 class FilePort(_Stream):
     """A pcap or pcapng file."""
 
-    def __enter__(self) -> Self:
-        super().__enter__()
-        try:
-            start = os.pread(self._descriptor, 4, 0)
-        except OSError as error:
-            raise DeviceRefused(f"{self.path}: cannot be read: {error.strerror}") from error
+    def _prepare(self) -> None:
+        start = os.pread(self._descriptor, 4, 0)
         if start not in MAGICS:
             shown = start.hex(" ") or "nothing"
             raise DeviceRefused(f"{self.path}: is no pcap or pcapng capture (it begins with {shown})")
-        return self
 
     def read(self, timeout_s: float) -> list[Sighting] | None:
         try:
             data = os.read(self._descriptor, _FILE_CHUNK)
         except OSError as error:
-            raise DeviceLost(f"{self.path}: reading stopped: {error.strerror}") from error
+            raise self._stopped(error) from error
         if not data:
             self.is_finished = True
             self._parser.counters["cut_bytes"] = self._parser.leftover_bytes
@@ -106,14 +117,27 @@ class FifoPort(_Stream):
     def __init__(self, path: str) -> None:
         super().__init__(path)
         self._clock = SourceClock()
-        self._was_written = False
-        self._silent_since = time.monotonic()
+        self._pending = b""
+
+    def _prepare(self) -> None:
+        """Wait a moment for a writer: without one, this is not yet a device."""
+        deadline = time.monotonic() + _WRITER_WAIT_S
+        while not self._has_writer():
+            if time.monotonic() > deadline:
+                raise DeviceLost(f"{self.path}: nobody writes into this stream")
+            time.sleep(_LOOK_S)
+
+    def _has_writer(self) -> bool:
+        try:
+            self._pending = os.read(self._descriptor, _FIFO_CHUNK)
+        except BlockingIOError:  # somebody has it open, and says nothing yet
+            return True
+        return bool(self._pending)
 
     def read(self, timeout_s: float) -> list[Sighting] | None:
         data = self._receive(timeout_s)
         if not data:
             return None
-        self._was_written = True
         sightings = self._parse(data)
         if sightings:
             now = time.time_ns()
@@ -127,20 +151,19 @@ class FifoPort(_Stream):
         return self._clock.reading(time.time_ns()) if self._clock.is_set else None
 
     def _receive(self, timeout_s: float) -> bytes | None:
-        """Bytes, or None while there are none. Raises DeviceLost where nobody writes (any more)."""
+        """Bytes, or None while there are none. Raises DeviceLost when nobody writes any more."""
+        if self._pending:
+            data, self._pending = self._pending, b""
+            return data
         poller = select.poll()
         poller.register(self._descriptor, select.POLLIN)
         poller.poll(timeout_s * 1000)
         try:
-            data = os.read(self._descriptor, _FIFO_CHUNK)  # only this tells a silent writer from none
+            data = os.read(self._descriptor, _FIFO_CHUNK)
         except BlockingIOError:
             return None
         except OSError as error:
-            raise DeviceLost(f"{self.path}: reading stopped: {error.strerror}") from error
-        if data:
-            return data
-        if self._was_written:
+            raise self._stopped(error) from error
+        if not data:
             raise DeviceLost(f"{self.path}: its writer went away")
-        if time.monotonic() - self._silent_since > _WRITER_WAIT_S:
-            raise DeviceLost(f"{self.path}: nobody writes into this stream")
-        return None
+        return data

@@ -16,7 +16,7 @@ from .pseudonyms import Pseudonyms
 from .sighting import Sighting
 
 GRACE_NS = 100_000_000  # how long after its end a window waits for packets still on their way
-_COUNTED = ("windows", "used", "retries", "not_client", "late", "time_jumps", "bad_times")
+_COUNTED = ("windows", "used", "retries", "not_client", "late", "unfinished", "time_jumps", "bad_times")
 MAX_GAP_NS = 3600 * 1_000_000_000  # a longer silence is a jump of the clock, and is not filled with empty windows
 AHEAD_NS = 5 * 1_000_000_000  # a frame further ahead of all others waits for the next one to bear out its time
 
@@ -42,7 +42,7 @@ class _Device:
 
 
 class Windows:
-    """The open windows of one sniffer. counters: used, retries, not_client, late, time_jumps, bad_times, windows."""
+    """The open windows of one sniffer. counters: _COUNTED, of frames but for windows and jumps."""
 
     def __init__(self, source: str, window_s: float, pseudonyms: Pseudonyms) -> None:
         self.counters: Counter[str] = Counter(dict.fromkeys(_COUNTED, 0))
@@ -85,8 +85,20 @@ class Windows:
         return due
 
     def pause(self) -> list[WifiWindow]:
-        """All windows begun: the source has ended or was lost. What it may deliver later begins anew, so that the
-        time between, in which nobody listened, is not told as empty."""
+        """The source was lost: the windows that were over by then. The unfinished one is dropped, and what comes later
+        begins anew, so that the time between, in which nobody listened, is not told as empty."""
+        due = []
+        while self._next_end_ns is not None and self._next_end_ns <= self._latest_ns:
+            due.append(self._close(self._next_end_ns))
+            self._next_end_ns += self._length_ns
+        self.counters["unfinished"] += sum(device.count for open_ in self._open.values() for device in open_.values())
+        self._open.clear()
+        self._held = self._behind = None
+        self._next_end_ns, self._latest_ns = None, 0
+        return due
+
+    def finish(self) -> list[WifiWindow]:
+        """The source has ended: all windows begun."""
         due = self._flush()
         self._next_end_ns, self._latest_ns = None, 0
         return due
