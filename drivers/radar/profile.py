@@ -205,9 +205,8 @@ def _read_rest(profile: ChirpProfile, given: _Commands) -> None:
 def _read_bytes(profile: ChirpProfile, given: _Commands) -> None:
     targets = 0
     if profile.demo == "3D People Counting":
+        targets, profile.bytes_per_target = 5, _3DPC_TARGET
         profile.bytes_fixed, profile.bytes_per_point = _3DPC_FIXED, _3DPC_POINT
-        profile.bytes_per_target = _3DPC_TARGET
-        targets = 5
     elif (monitor := given.one("guiMonitor", 7)) and profile.demo == "the out-of-box demo":
         _, points, profile_on, noise_on, heat_on, doppler_on, stats_on, *_ = (int(value) for value in monitor)
         bins, loops = _power_of_two(profile.samples or 0), _power_of_two(profile.loops or 0)

@@ -7,6 +7,7 @@ state: what needs the previous frame is done in frames.py.
 
 import struct
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -31,6 +32,7 @@ _UNITS = struct.Struct("<5f")
 _STATS = struct.Struct("<6I")
 _TEMPERATURE = struct.Struct("<iI10h")
 _TENTH = np.float32(0.1)
+_TARGET_LIMITS = np.array([MAX_TARGETS - 1, *[MAX_DISTANCE_M] * 3, *[MAX_SPEED_M_S] * 3, 1], "<f4")
 _HEIGHT = np.dtype([("tid", "<u4"), ("top", "<f4"), ("bottom", "<f4")])
 
 
@@ -153,11 +155,12 @@ def _cloud(data: bytes, spans: dict[Content, Span]) -> Decoded:
 def _with_snr(data: bytes, spans: dict[Content, Span], rows: NDArray[np.float32]) -> NDArray[np.float32]:
     points = np.empty((len(rows), 5), "<f4")
     points[:, :4] = rows
-    points[:, 4] = 0
     if span := spans.get(Content.SIDE_INFO):
         if span[1] != 4 * len(rows):
             raise Impossible(f"{span[1]} bytes of side info for {len(rows)} points")
         np.multiply(np.frombuffer(data, "<i2", 2 * len(rows), span[0])[::2], _TENTH, out=points[:, 4])
+    else:
+        points[:, 4] = 0
     return points
 
 
@@ -170,12 +173,37 @@ def _compressed(data: bytes, span: Span) -> NDArray[np.float32]:
     if not (min(units) > 0 and max(units) < 10):
         raise Impossible(f"units {units}")
     rows = np.frombuffer(data, COMPRESSED_POINT, count, at + _UNITS.size)
-    elevation, azimuth, doppler, distance, snr = (np.float32(unit) for unit in units)
-    points = _cartesian(
-        rows["range"] * distance, rows["azimuth"] * azimuth, rows["elevation"] * elevation, rows["doppler"] * doppler
-    )
-    points[:, 4] = 10 * np.log10(np.maximum(rows["snr"], 1) * snr)  # a linear ratio on the wire
+    tables = _tables(units[0], units[1], units[4])
+    elevation, azimuth = rows["elevation"], rows["azimuth"]
+    distance = rows["range"] * np.float32(units[3])
+    ground = distance * tables.cos_elevation[elevation]
+    points = np.empty((count, 5), "<f4")
+    np.multiply(ground, tables.sin_azimuth[azimuth], out=points[:, 0])
+    np.multiply(ground, tables.cos_azimuth[azimuth], out=points[:, 1])
+    np.multiply(distance, tables.sin_elevation[elevation], out=points[:, 2])
+    np.multiply(rows["doppler"], np.float32(units[2]), out=points[:, 3])
+    points[:, 4] = tables.snr_db[rows["snr"]]
     return points
+
+
+class _Tables(NamedTuple):
+    """The functions of a compressed point's small integers; a negative index finds its value from the end."""
+
+    sin_elevation: NDArray[np.float32]
+    cos_elevation: NDArray[np.float32]
+    sin_azimuth: NDArray[np.float32]
+    cos_azimuth: NDArray[np.float32]
+    snr_db: NDArray[np.float32]
+
+
+@lru_cache(maxsize=4)
+def _tables(elevation_rad: float, azimuth_rad: float, snr: float) -> _Tables:
+    """The units are constants of a firmware, so the tables are made once."""
+    angles = np.arange(256).astype("i1").astype("f8")
+    elevation, azimuth = angles * elevation_rad, angles * azimuth_rad
+    snr_db = 10 * np.log10(np.maximum(np.arange(65536), 1) * snr)  # a linear ratio on the wire
+    values = (np.sin(elevation), np.cos(elevation), np.sin(azimuth), np.cos(azimuth), snr_db)
+    return _Tables(*(value.astype("<f4") for value in values))
 
 
 def _cartesian(distance: np.ndarray, azimuth: np.ndarray, elevation: np.ndarray, doppler: np.ndarray) -> np.ndarray:
@@ -223,13 +251,10 @@ def _targets(rows: NDArray[np.float32], motion: np.ndarray, confidence: np.ndarr
     targets[:, 1:7] = motion
     targets[:, 7] = confidence
     targets[:, 8] = -1
-    if len(rows):
-        worst = np.maximum.reduce(np.abs(targets[:, :7])).tolist()  # a NaN stays one and fails every comparison
-        possible = worst[0] < MAX_TARGETS and all(value < MAX_DISTANCE_M for value in worst[1:4])
-        if not possible or not all(value < MAX_SPEED_M_S for value in worst[4:]):
+    if not (np.abs(targets[:, :8]) <= _TARGET_LIMITS).all():  # a NaN fails too
+        targets[:, 7] = np.where(np.isfinite(targets[:, 7]), np.clip(targets[:, 7], -1, 1), -1)
+        if not (np.abs(targets[:, :8]) <= _TARGET_LIMITS).all():
             raise Impossible("a target that is nowhere")
-        if not 0 <= np.minimum.reduce(targets[:, 7]) <= np.maximum.reduce(targets[:, 7]) <= 1:
-            targets[:, 7] = np.where(np.isfinite(targets[:, 7]), np.clip(targets[:, 7], -1, 1), -1)
     return targets
 
 
@@ -243,7 +268,7 @@ def _read_gauges(data: bytes, spans: dict[Content, Span], gauges: dict[str, int]
 
 def _array(data: bytes, span: Span, dtype: str, columns: int) -> np.ndarray:
     at, size = span
-    width = columns * np.dtype(dtype).itemsize
+    width = columns * int(dtype[2])
     if size % width:
         raise Impossible(f"{size} bytes are no rows of {width}")
     return np.frombuffer(data, dtype, size // width * columns, at).reshape(-1, columns)
