@@ -176,11 +176,9 @@ class Engine:
         self._grid.advance(t_ns)
         known = {int(n): self._tracker.mean[row, :2] for row, n in enumerate(self._tracker.number)}
         self._identities.pass_time(elapsed_s, {n: known[n] for n in self._live_numbers() if n in known})
-        bodies, probability = self._identities.probabilities()
-        events = self._naming.update(SOURCE, t_ns, self._names, bodies, probability)
-        people = describe(
-            t_ns, self._tracker, self._grid, self._naming, bodies, probability, self._radio(), self._published
-        )
+        answer = self._identities.answer()
+        events = self._naming.update(SOURCE, t_ns, self._names, answer)
+        people = describe(t_ns, self._tracker, self._grid, self._naming, answer, self._radio(), self._published)
         events.extend(self._comings_and_goings(t_ns, {person.id: person.since_ns for person in people}))
         locations = [Location(source=SOURCE, t_ns=t_ns, **person.fields()) for person in people]
         scene = Scene(source=SOURCE, t_ns=t_ns, people=tuple(people))

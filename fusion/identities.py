@@ -7,9 +7,11 @@ evidence/ say. Exclusivity between identities is imposed afterwards, in posterio
 
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from .assignment import IncrementalAssignment
 from .evidence.rssi import RssiEvidence
 from .geometry import Floats
 from .posterior import marginals
@@ -22,6 +24,15 @@ SWAP_M, SWAP_PER_S = 0.5, 0.1
 LEAST = 1e-6
 
 
+class Answer(msgspec.Struct, frozen=True):
+    """The live bodies' numbers; the probability (identities, bodies) of each identity being each of them; and the
+    single best assignment, body to name."""
+
+    bodies: list[int]
+    probability: Floats
+    assigned: dict[int, str]
+
+
 class Identities:
     """belief (identities, columns): each row sums to 1; `numbers[c]` is column c's body, numbers[0] = 0 = nobody."""
 
@@ -32,6 +43,7 @@ class Identities:
         self.numbers = [0]
         self.live = [False]
         self.belief = np.ones((len(names), 1))
+        self._assignment = IncrementalAssignment()
 
     def column(self, number: int) -> int:
         return self.numbers.index(number)
@@ -110,20 +122,25 @@ class Identities:
         self._evidence.blend(a, b, np.minimum(share_a, 1.0)[self._owner_of])
         self._evidence.blend(b, a, np.minimum(share_b, 1.0)[self._owner_of])
 
-    def probabilities(self) -> tuple[list[int], Floats]:
-        """The live bodies' numbers, and the probability (identities, bodies) of each identity being each of them,
-        all taken together."""
+    def answer(self) -> Answer:
+        """Who is who, all identities taken together."""
         live = np.flatnonzero(self.live)
-        away = 1.0 - self.belief[:, live].sum(axis=1)
-        part = np.column_stack((np.maximum(away, 0.0), self.belief[:, live]))
-        return [self.numbers[c] for c in live], marginals(part)
+        bodies = [self.numbers[column] for column in live]
+        away = np.maximum(1.0 - self.belief[:, live].sum(axis=1), LEAST)
+        part = np.column_stack((away, self.belief[:, live]))
+        cost = -np.log(part)
+        best = self._assignment.solve(self.names, bodies, cost[:, 1:], cost[:, 0])
+        assigned = {int(body): str(name) for name, body in best.pairs if isinstance(body, int)}
+        return Answer(bodies, marginals(part), assigned)
 
     def _normalise(self) -> None:
         self.belief = np.maximum(self.belief, LEAST)
         self.belief /= self.belief.sum(axis=1, keepdims=True)
 
     def state(self) -> dict[str, Any]:
-        return {"numbers": self.numbers, "live": self.live, "belief": self.belief}
+        assignment = self._assignment.state()
+        return {"numbers": self.numbers, "live": self.live, "belief": self.belief, "assignment": assignment}
 
     def load(self, state: dict[str, Any]) -> None:
         self.numbers, self.live, self.belief = list(state["numbers"]), list(state["live"]), state["belief"]
+        self._assignment = IncrementalAssignment.from_state(state["assignment"])

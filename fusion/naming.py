@@ -8,7 +8,7 @@ import msgspec
 
 from ..messages import Event, Message
 from ..sitefile import Fusion
-from .geometry import Floats
+from .identities import Answer
 
 
 class Name(msgspec.Struct):
@@ -29,25 +29,24 @@ class Naming:
         self.names: dict[int, Name] = {}
         self._candidate: dict[int, tuple[str, int]] = {}  # who a body may become, and since when
 
-    def update(
-        self, source: str, t_ns: int, identities: tuple[str, ...], bodies: list[int], probability: Floats
-    ) -> list[Message]:
-        """Confirm, revise and release names by probability (identities, bodies)."""
+    def update(self, source: str, t_ns: int, identities: tuple[str, ...], answer: Answer) -> list[Message]:
+        """Confirm, revise and release names: sure is who is in the best assignment and probable enough."""
         events: list[Message] = []
+        bodies, probability = answer.bodies, answer.probability
         for body in [number for number in self.names if number not in bodies]:
             self.names.pop(body)
         self._candidate = {body: held for body, held in self._candidate.items() if body in bodies}
         for column, body in enumerate(bodies):
-            best = int(probability[:, column].argmax()) if len(identities) else -1
-            likely = best >= 0 and float(probability[best, column]) >= self._confirm
+            best = answer.assigned.get(body)
+            likely = best is not None and float(probability[identities.index(best), column]) >= self._confirm
             current = self.names.get(body)
             doubtful = current and float(probability[identities.index(current.identity), column]) < self._release
             if current and doubtful and not likely:
                 self.names.pop(body)
                 text = f"{current.identity} is no longer sure to be body {body}"
                 events.append(_event(source, t_ns, "revise", f"anon-{body}", body, current.identity, text))
-            if likely:
-                events.extend(self._hold(source, t_ns, identities[best], body))
+            if best and likely:
+                events.extend(self._hold(source, t_ns, best, body))
             else:
                 self._candidate.pop(body, None)
         return events

@@ -4,6 +4,7 @@ import numpy as np
 
 from ..messages import Person
 from .geometry import Floats
+from .identities import Answer
 from .naming import Naming
 from .tracks import Tracker
 from .wireless import WirelessGrid
@@ -18,16 +19,16 @@ def describe(
     tracker: Tracker,
     grid: WirelessGrid,
     naming: Naming,
-    bodies: list[int],
-    probability: Floats,
+    answer: Answer,
     radio: list[tuple[str, dict[str, int], list[int]]],
     published: dict[str, int],
 ) -> list[Person]:
     """Everybody at `t_ns`: bodies in order of age, then identities in the site file's order.
 
-    probability (identities, bodies); radio: per identity its name, when each sniffer heard it, its devices' rows.
+    radio: per identity its name, when each sniffer heard it, its devices' rows.
     published: the ids in the last scene, and since when.
     """
+    bodies, probability = answer.bodies, answer.probability
     row_of = {int(number): row for row, number in enumerate(tracker.number)}
     names = [name for name, _, _ in radio]
     people = []

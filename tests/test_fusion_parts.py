@@ -12,6 +12,7 @@ from whowhere.fusion.continuity import Continuity
 from whowhere.fusion.detections import CameraView, Detections, RadarView, cluster
 from whowhere.fusion.evidence.rssi import mixed
 from whowhere.fusion.geometry import axes_of, fit_homography, floor_map, radar_to_site, undistorted
+from whowhere.fusion.identities import Answer
 from whowhere.fusion.kalman import begin, predict, update
 from whowhere.fusion.naming import Naming
 from whowhere.fusion.posterior import _exact, _scaled, marginals
@@ -254,12 +255,13 @@ def test_a_phone_alone_is_found_between_its_sniffers() -> None:
 def test_names_need_their_time_and_can_be_revised() -> None:
     naming = Naming(Fusion(confirm_hold_s=1.0))
     second = 1_000_000_000
-    sure, turned = np.array([[0.99, 0.0], [0.0, 0.3]]), np.array([[0.0, 0.99], [0.98, 0.0]])
-    assert naming.update("f", 0, ("Ada", "Bruno"), [1, 2], sure) == []
-    (confirmed,) = naming.update("f", second, ("Ada", "Bruno"), [1, 2], sure)
+    sure = Answer([1, 2], np.array([[0.99, 0.0], [0.0, 0.3]]), {1: "Ada", 2: "Bruno"})
+    turned = Answer([1, 2], np.array([[0.0, 0.99], [0.98, 0.0]]), {1: "Bruno", 2: "Ada"})
+    assert naming.update("f", 0, ("Ada", "Bruno"), sure) == []
+    (confirmed,) = naming.update("f", second, ("Ada", "Bruno"), sure)
     assert (confirmed.type, confirmed.id, confirmed.track) == ("confirm", "Ada", 1)  # type: ignore[union-attr]
-    naming.update("f", 2 * second, ("Ada", "Bruno"), [1, 2], turned)
-    revised = naming.update("f", 3 * second, ("Ada", "Bruno"), [1, 2], turned)
+    naming.update("f", 2 * second, ("Ada", "Bruno"), turned)
+    revised = naming.update("f", 3 * second, ("Ada", "Bruno"), turned)
     assert {event.id for event in revised} == {"Ada", "Bruno"}  # type: ignore[union-attr]
     assert revised[0].type == "revise"  # type: ignore[union-attr]
     assert {body: name.identity for body, name in naming.names.items()} == {1: "Bruno", 2: "Ada"}
