@@ -112,7 +112,8 @@ class Supervisor:
         return {slot.row.name: slot.handle.pid for slot in self._slots if slot.handle and slot.handle.pid}
 
     def reconcile(self) -> None:
-        """Notice what ended, start what is due."""
+        """Notice what ended, start what is due; one newcomer a tick, so that the hub and the page come up first
+        where a dozen at once would keep each other waiting."""
         now = self._clock()
         for slot in self._slots:
             if slot.handle and slot.handle.exitcode is not None:
@@ -121,6 +122,8 @@ class Supervisor:
                 slot.handle = self._launch(slot.row)
                 slot.retry_s = None
                 slot.starts += 1
+                if slot.starts == 1:
+                    break
 
     def _ended(self, slot: _Slot, status: int, now: float) -> None:
         name, slot.handle = slot.row.name, None

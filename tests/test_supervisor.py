@@ -103,6 +103,8 @@ def crash(world: Pretend, supervisor: Supervisor, name: str, status: int = 1) ->
 def test_back_off_grows_and_the_budget_ends_one_row_only():
     world, supervisor, said = pretend("good", "bad")
     supervisor.reconcile()
+    assert list(world.running) == ["good"], "not one newcomer a tick"
+    supervisor.reconcile()
     for wait_s in BACKOFF_S[: BUDGET - 1]:
         crash(world, supervisor, "bad")
         world.now += wait_s - 0.01

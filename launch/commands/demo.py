@@ -41,9 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, metavar="N", help="another world (default 1)")
     parser.add_argument("--record", metavar="FILE", help="record the session to FILE")
     parser.add_argument("--port", type=int, metavar="P", help="the page's port (default 8010, or a free one)")
-    parser.add_argument(
-        "--faults", default="", metavar="SPEC", help="faults of simulated sensors (docs/simulated.md)"
-    )
+    parser.add_argument("--faults", default="", metavar="SPEC", help="faults of simulated sensors (docs/simulated.md)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -63,9 +61,9 @@ def run(args: argparse.Namespace) -> int:
                 memory.poll()
 
             supervisor.run(stop, tick)
-        scored = listener.score.result()
+        scored = listener.result()
         figures = {
-            **{name: scored.pop(name) for name in HEADLINES},
+            **{name: scored.pop(name, None) for name in HEADLINES},
             "restarts": sum(supervisor.restarts.values()),
             "memory_mb": round(sum(memory.largest.values()), 1),
             "memory_by_process_mb": memory.largest,
