@@ -75,7 +75,7 @@ class IncrementalAssignment:
         """The least-cost matching of `cost` (n, m), each row free to pay `reject` (a number or (n,)) for nobody.
 
         Keys say who is who since the last call; any may appear, vanish, move or change. An infinite reject cost makes a
-        row's match compulsory. Raises ValueError for a wrong shape, a repeated key, NaN or -inf, or no assignment; after
+        row's match compulsory. Raises ValueError for a wrong shape, a repeated key, NaN or -inf, or no match; after
         the last two (here, in `add` and in `replace`) everything is forgotten, and the next `solve` starts afresh.
         """
         rows, columns = list(rows), list(columns)
