@@ -94,8 +94,8 @@ class Outcome:
 
 
 def verify(path: str | Path, restore: Restore = Engine.restore) -> Outcome:
-    """Replay every fusion process of a recording and compare. Raises SessionError, SiteError, and ValueError where the
-    checkpoints are of another site or version."""
+    """Replay every fusion process of a recording and compare. Raises SiteError, and SessionError where the file is no
+    session or its checkpoints are of another site or version."""
     session = Session(path)
     site = session.site()
     outcome = Outcome(str(path))
@@ -130,7 +130,7 @@ class _Process:
     def __init__(self, site: Site, restore: Restore, outcome: Outcome, start: Record, recent: "deque[Record]") -> None:
         self._site, self._restore, self._outcome, self._boot = site, restore, outcome, start.stamp.boot
         self._start = _checkpoint(start)
-        self._engine = restore(site, self._start.state)
+        self._engine = self._restored(self._start)
         self._known: Ranges = self._start.received
         self._waiting = deque(r for r in recent if not contains(self._known, r))
         self._before = {(r.topic, r.stamp.boot) for r in self._waiting}  # might not have been received at all
@@ -218,8 +218,17 @@ class _Process:
 
     def _skip_to(self, checkpoint: Checkpoint, lacking: int) -> None:
         self._note(f"received {lacking} messages that are not in the recording", checkpoint)
-        self._engine = self._restore(self._site, checkpoint.state)
+        self._engine = self._restored(checkpoint)
         self._made.clear()
+
+    def _restored(self, checkpoint: Checkpoint) -> Any:
+        try:
+            return self._restore(self._site, checkpoint.state)
+        except (ValueError, KeyError) as error:
+            raise SessionError(
+                f"checkpoint {checkpoint.seq} of fusion process {self._boot} in {self._outcome.path} does not fit this "
+                f"whowhere ({error}): verify it with the version and site that recorded it"
+            ) from error
 
     def _note(self, why: str, until: Checkpoint | None = None) -> None:
         """Give up what was said since the last checkpoint, with a sentence."""

@@ -17,7 +17,8 @@ from .bus import Publisher, Service
 PERIOD_S = 1.0
 MEMORY_PERIOD_S = 5.0
 CLOCK_PERIOD_S = 5.0
-CLOCK_WAIT_S = 0.005  # how long a beat may wait for the hub's clock: a slower answer would measure badly anyway
+CLOCK_WAIT_S = 0.005  # how long a beat may wait for the hub's clock: a slower answer would measure badly anyway,
+FIRST_CLOCK_WAIT_S = 0.03  # but a bad first measurement is better than none
 CLOCK_SAMPLES = 16  # of which the one with the shortest round trip counts
 
 
@@ -88,7 +89,7 @@ class HostClock:
 
     def offset_s(self) -> float | None:
         """Measure once more; None while the hub has never answered in time."""
-        if measured := self._service.clock(CLOCK_WAIT_S):
+        if measured := self._service.clock(CLOCK_WAIT_S if self.is_settled else FIRST_CLOCK_WAIT_S):
             self._samples.append(measured)
         return min(self._samples, key=lambda sample: sample[1])[0] if self._samples else None
 

@@ -268,6 +268,18 @@ def test_a_forged_checkpoint_is_a_sentence(tmp_path):
         tape.verify(tmp_path)
 
 
+def test_a_checkpoint_of_another_version_is_a_sentence(tmp_path):
+    class Younger(SumEngine):
+        @classmethod
+        def restore(cls, site, state):
+            raise ValueError("this state is of version 0")
+
+    tape = a_minute(Tape().start("f1"), 15)
+    tape.verify(tmp_path)
+    with pytest.raises(SessionError, match=r"checkpoint 0 of fusion process f1 .* does not fit .*version 0"):
+        verify(tmp_path / "tape.mcap", Younger.restore)
+
+
 spans = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 6)), max_size=5)
 
 
