@@ -87,6 +87,7 @@ def walk(data: Bytes, start: int, end: int, dialect: Dialect) -> Packet | int | 
     included = _TLV.size if dialect.counts_header else 0
     at, available = layout.size, end - start
     tlvs: list[tuple[int, int, int]] = []
+    is_known = count == 0
     for _ in range(count):
         at += _TLV.size
         if at > length:
@@ -98,8 +99,9 @@ def walk(data: Bytes, start: int, end: int, dialect: Dialect) -> Packet | int | 
         if size < 0 or at + size > length:
             return None
         tlvs.append((kind, at, size))
+        is_known = is_known or kind in dialect.contents
         at += size
-    if length - at > dialect.slack or (tlvs and not any(kind in dialect.contents for kind, _, _ in tlvs)):
+    if length - at > dialect.slack or not is_known:
         return None
     return at if at > available else Packet(dialect, at, length, tuple(tlvs))
 

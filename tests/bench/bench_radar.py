@@ -56,7 +56,7 @@ class NaiveParser:
 
     def _find(self, at: int) -> int:
         for position in range(at, len(self.buffer) - 7):
-            if self.buffer[position] == 2 and self.buffer[position : position + 8] == MAGIC:
+            if self.buffer[position : position + 8] == MAGIC:
                 return position
         return -1
 
@@ -152,6 +152,12 @@ def _streams() -> Iterator[tuple[str, bytes]]:
     people[:, 0], people[:, 7], people[:, 8] = range(3), 0.9, 1.7
     labels = np.zeros(64)
     yield "out-of-box, 64 points", b"".join(encode_oob_frame(cloud, n) for n in range(1, 101))
+    crowd = rng.uniform((-4, 1, -1, -2, 8), (4, 9, 1, 2, 30), (256, 5))
+    yield "out-of-box, 256 points", b"".join(encode_oob_frame(crowd, n) for n in range(1, 31))
+    yield (
+        "people counting, 256 points, 3 targets",
+        b"".join(encode_people_frame(crowd, n, people, np.zeros(256)) for n in range(1, 31)),
+    )
     yield (
         "people counting, 64 points, 3 targets",
         b"".join(encode_people_frame(cloud, n, people, labels) for n in range(1, 101)),
