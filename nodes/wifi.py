@@ -16,7 +16,7 @@ from .node import NodeConfig
 
 READ_S = 0.05
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 2.0
-BURST, BURST_PAUSE_S = 100, 0.01  # a file is read faster than a bus carries: at most 10,000 windows a second
+BURST, BURST_PAUSE_S = 25, 0.01  # a file is read faster than a bus carries: at most 2,500 windows a second
 
 
 def main(config: NodeConfig, stop: threading.Event) -> None:

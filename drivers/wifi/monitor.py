@@ -79,12 +79,13 @@ class MonitorPort:
     def __enter__(self) -> Self:
         check_interface(self.interface)
         try:
-            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
+            # protocol 0: nothing of other interfaces is received before the socket is bound to its own
+            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         except PermissionError as error:
             raise DeviceRefused(permission_sentence(self.interface)) from error
         try:
             prepare(self._socket)
-            self._socket.bind((self.interface, 0x0003))
+            self._socket.bind((self.interface, _ETH_P_ALL))
         except OSError as error:
             self._socket.close()
             raise self._lost(error) from error
