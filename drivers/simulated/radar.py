@@ -96,7 +96,8 @@ class RadarTwin:
             number = (at_ns - self._world.epoch_ns) // period
             points = self._echoes.points(self._world.people_at(at_ns), int(number))
             packet = condition.damage(encode_oob_frame(points, self._frame_number), self._rng)
-            starts_ns = max(now_ns, self._pending[-1][0] if self._pending else 0) + int(condition.late * 1e9)
+            wire_free_ns = self._pending[-1][0] if self._pending else 0
+            starts_ns = max(now_ns + int(condition.late * 1e9), wire_free_ns)
             for first in range(0, len(packet), CHUNK_BYTES):
                 chunk = packet[first : first + CHUNK_BYTES]
                 sent_ns = starts_ns + (first + len(chunk)) * 1_000_000_000 // BYTES_PER_S

@@ -7,6 +7,7 @@ Lorentzian frequencies, so that it can be asked about any instant. Blocking only
 no frames: `wifi` does.
 """
 
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from .cast import settings
 from .plan import Floats
 from .world import Crowd, World
 
+MEMORY_NS = 5_000_000_000
 BLOCK_NS = 1_000_000_000  # packets are drawn second by second
 SHADOW_S = 4.0
 SHADOW_WAVES = 32
@@ -149,3 +151,28 @@ class Radio:
         start = np.repeat(place[:, :2], sniffers, 0)
         end = np.tile(self._sniffers[:, :2], (phones, 1))
         return self.world.plan.count_walls(start, end).reshape(phones, sniffers).astype(float)
+
+
+class Air:
+    """What every sniffer of a world heard, worked out once for all of them. Time may not go back by more than 5 s."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._radio = Radio(world)
+        self._heard: deque[tuple[Packet, list[int | None]]] = deque()
+        self._until_ns = world.epoch_ns
+
+    def heard(self, row: int, start_ns: int, end_ns: int) -> list[tuple[Packet, int]]:
+        """Packets in [start, end) that sniffer `row` heard, in time order, with the dBm it read."""
+        for packet in self._radio.packets(max(self._until_ns, end_ns - MEMORY_NS), end_ns):
+            level = self._radio.level_dbm(self.world.people_at(packet.t_ns))
+            self._heard.append((packet, self._radio.heard_dbm(packet, level)))
+        self._until_ns = max(self._until_ns, end_ns)
+        while self._heard and self._heard[0][0].t_ns < end_ns - MEMORY_NS:
+            self._heard.popleft()
+        found = []
+        for packet, strengths in self._heard:
+            dbm = strengths[row]
+            if start_ns <= packet.t_ns < end_ns and dbm is not None:
+                found.append((packet, dbm))
+        return found

@@ -13,8 +13,9 @@ from ...sitefile import Site, Sniffer
 from .camera import CameraTwin, MjpegServer
 from .faults import Condition, Faults
 from .radar import RadarTwin
+from .radio import Air
 from .streams import TRUTH_PERIOD_NS, Witness
-from .wifi import Antennas, SnifferTwin
+from .wifi import SnifferTwin
 from .world import World
 
 FAULTS_FILE = "faults"  # in run_dir; rewrite it to break and mend things while the simulation runs
@@ -85,7 +86,5 @@ class Stage:
 
 
 def _sniffer_twins(world: World, sniffers: Sequence[Sniffer], run_dir: Path, now_ns: int) -> list[SnifferTwin]:
-    if not sniffers:
-        return []
-    antennas = Antennas(world)
-    return [SnifferTwin(antennas, sniffer, run_dir, now_ns) for sniffer in sniffers]
+    air = Air(world)
+    return [SnifferTwin(air, sniffer, run_dir, now_ns) for sniffer in sniffers]

@@ -18,7 +18,7 @@ from .camera import exposure_phase
 from .echoes import Echoes
 from .glimpses import HISTOGRAM, Glimpses
 from .optics import View
-from .radio import Packet, Radio
+from .radio import Air
 from .world import World
 
 EPOCH_NS = 1_760_000_000_000_000_000  # any round instant: a stream must not depend on today
@@ -41,7 +41,8 @@ def streams(site: Site, seconds: float, epoch_ns: int = EPOCH_NS, kinds: Sequenc
     if "camera" in kinds:
         parts += [_camera(world, camera, end_ns) for camera in site.cameras]
     if "wifi" in kinds:
-        parts += [_wifi(world, row, end_ns) for row in range(len(site.sniffers))]
+        air = Air(world)
+        parts += [_wifi(air, row, end_ns) for row in range(len(site.sniffers))]
     if "truth" in kinds:
         parts.append(_truth(world, end_ns))
     counts: dict[str, int] = {}
@@ -114,21 +115,16 @@ def _camera(world: World, camera: Camera, end_ns: int) -> Iterator[Message]:
         )
 
 
-def _wifi(world: World, row: int, end_ns: int) -> Iterator[Message]:
+def _wifi(air: Air, row: int, end_ns: int) -> Iterator[Message]:
     """Windows of sniffer `row`, ending on multiples of its window_s of UTC time."""
-    radio = Radio(world)
+    world = air.world
     window_ns = round(world.site.sniffers[row].window_s * 1e9)
     for t_ns in range((world.epoch_ns // window_ns + 1) * window_ns, end_ns, window_ns):
         heard: dict[int, list[int]] = {}
-        for packet in radio.packets(t_ns - window_ns, t_ns):
-            strength = _strength(world, radio, packet, row)
-            if strength is not None and not packet.is_retry:
-                heard.setdefault(packet.phone, []).append(strength)
+        for packet, dbm in air.heard(row, t_ns - window_ns, t_ns):
+            if not packet.is_retry:
+                heard.setdefault(packet.phone, []).append(dbm)
         yield _window(world, row, t_ns, heard)
-
-
-def _strength(world: World, radio: Radio, packet: Packet, row: int) -> int | None:
-    return radio.heard_dbm(packet, radio.level_dbm(world.people_at(packet.t_ns)))[row]
 
 
 def _window(world: World, row: int, t_ns: int, heard: dict[int, list[int]]) -> WifiWindow:

@@ -14,9 +14,9 @@ import numpy as np
 
 from ...sitefile import SiteError, Sniffer
 from ..wifi.encode import ACCESS_POINT, pcap_header, pcap_record, radiotap_frame
+from .cast import Phone
 from .faults import Condition
-from .radio import Packet, Radio
-from .world import World
+from .radio import Air
 
 CHANNEL = 6
 BEACON_NS = 102_400_000
@@ -25,40 +25,15 @@ ACCESS_POINT_DB = 15.0  # how much stronger than a phone an access point sends
 DELIVERY_NS = 20_000_000  # capture programs hand over a few packets at a time
 
 
-class Antennas:
-    """Which packet each sniffer of the site heard, computed once for all of them."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.radio = Radio(world)
-        self.addresses = [_address(phone.address) for phone in world.phones]
-        self._heard: deque[tuple[Packet, list[int | None]]] = deque()
-        self._until_ns = world.epoch_ns
-
-    def heard(self, row: int, start_ns: int, end_ns: int) -> list[tuple[Packet, int]]:
-        """Packets in [start, end) that sniffer `row` heard, with dBm. Time must not go back by more than 5 s."""
-        for packet in self.radio.packets(max(self._until_ns, end_ns - 5_000_000_000), end_ns):
-            level = self.radio.level_dbm(self.world.people_at(packet.t_ns))
-            self._heard.append((packet, self.radio.heard_dbm(packet, level)))
-        self._until_ns = max(self._until_ns, end_ns)
-        while self._heard and self._heard[0][0].t_ns < end_ns - 5_000_000_000:
-            self._heard.popleft()
-        found = []
-        for packet, strengths in self._heard:
-            dbm = strengths[row]
-            if start_ns <= packet.t_ns < end_ns and dbm is not None:
-                found.append((packet, dbm))
-        return found
-
-
 class SnifferTwin:
     """One simulated sniffer. counters: packets, unread (nobody or too slow a reader), readers (so far)."""
 
-    def __init__(self, antennas: Antennas, sniffer: Sniffer, run_dir: Path, now_ns: int) -> None:
+    def __init__(self, air: Air, sniffer: Sniffer, run_dir: Path, now_ns: int) -> None:
         self.id = sniffer.id
         self.counters = {"packets": 0, "unread": 0, "readers": 0}
-        world = antennas.world
-        self._antennas = antennas
+        world = air.world
+        self._air = air
+        self._addresses = [address_of(phone) for phone in world.phones]
         self._row = [other.id for other in world.site.sniffers].index(sniffer.id)
         self._rng = np.random.default_rng([world.seed, 51, self._row])
         area = world.site.area
@@ -95,13 +70,13 @@ class SnifferTwin:
 
     def _frames(self, start_ns: int, end_ns: int) -> list[tuple[int, bytes]]:
         frames = []
-        for packet, dbm in self._antennas.heard(self._row, start_ns, end_ns):
-            address = self._antennas.addresses[packet.phone]
+        for packet, dbm in self._air.heard(self._row, start_ns, end_ns):
+            address = self._addresses[packet.phone]
             frame = radiotap_frame(
                 packet.t_ns, dbm, CHANNEL, address, packet.kind, packet.sequence, retry=packet.is_retry
             )
             frames.append((packet.t_ns, frame))
-        epoch_ns = self._antennas.world.epoch_ns
+        epoch_ns = self._air.world.epoch_ns
         for number in range(-(-(start_ns - epoch_ns) // BEACON_NS), -(-(end_ns - epoch_ns) // BEACON_NS)):
             t_ns = epoch_ns + number * BEACON_NS
             dbm = self._beacon_dbm + self._rng.normal(0.0, BEACON_SPREAD_DB)
@@ -160,14 +135,15 @@ class Pipe:
             self._descriptor = None
 
 
-def _address(text: str) -> bytes:
+def address_of(phone: Phone) -> bytes:
+    """The six bytes of its address. Raises SiteError where the site has pseudonyms in place of addresses."""
     try:
-        address = bytes.fromhex(text.replace(":", ""))
+        address = bytes.fromhex(phone.address.replace(":", ""))
     except ValueError:
         address = b""
     if len(address) != 6:
         raise SiteError(
-            f'device "{text}" is not a hardware address: simulated sniffers need the site file itself, '
+            f'device "{phone.address}" is not a hardware address: simulated sniffers need the site file itself, '
             "not the published one with its pseudonyms"
         )
     return address

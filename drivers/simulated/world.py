@@ -18,7 +18,7 @@ from .plan import Floats, FloorPlan
 
 STEP_NS = 50_000_000
 STEP_S = STEP_NS / 1e9
-REMEMBERED_STEPS = 100  # how far back (5 s) people_at may be asked without simulating anew
+REMEMBERED_STEPS = 200  # how far back (10 s) people_at may be asked without simulating anew
 REACTION_S = 0.35  # time constant of starting, stopping and turning aside
 TURN_S = 0.3
 ARRIVED_M = 0.25
@@ -72,7 +72,7 @@ class World:
         self._begin()
 
     def people_at(self, t_ns: int) -> Crowd:
-        """Everybody at `t_ns`; cheap when time moves forward or back by less than five seconds."""
+        """Everybody at `t_ns`; cheap when time moves forward, or back by less than ten seconds."""
         if t_ns < self.epoch_ns:
             raise ValueError(f"t_ns = {t_ns} lies before the world began at {self.epoch_ns}")
         step = (t_ns - self.epoch_ns) // STEP_NS
