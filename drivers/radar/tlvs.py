@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .encode import COMPRESSED_POINT, TARGET_BYTES
+from .encode import COMPRESSED_POINT
 from .headers import MAX_PACKET_BYTES, MAX_TLVS, Content, Dialect
 
 MAX_POINTS = 1000  # the tracker's limit (A9)
@@ -24,6 +24,7 @@ MAX_HEIGHT_M = 5.0
 
 Span: TypeAlias = tuple[int, int]
 Bytes: TypeAlias = bytes | bytearray
+F32: TypeAlias = NDArray[np.float32]
 
 _U32 = struct.Struct("<I")
 _COUNTS = {"<I": _U32, "<H": struct.Struct("<H")}
@@ -33,7 +34,11 @@ _STATS = struct.Struct("<6I")
 _TEMPERATURE = struct.Struct("<iI10h")
 _TENTH = np.float32(0.1)
 _TARGET_LIMITS = np.array([MAX_TARGETS - 1, *[MAX_DISTANCE_M] * 3, *[MAX_SPEED_M_S] * 3, 1], "<f4")
-_HEIGHT = np.dtype([("tid", "<u4"), ("top", "<f4"), ("bottom", "<f4")])
+_HEIGHT = struct.Struct("<I2f")  # tid, top, bottom
+_TARGET = struct.Struct("<I27f")  # position, velocity, acceleration, 4x4 covariance, gain, confidence
+_CONFIDENCE = 26
+_TARGET_Z_LAST = struct.Struct("<I26f")  # x y of position, velocity, acceleration, then their z, covariance, gain
+_TARGET_SHORT = struct.Struct("<I9f")  # the same without covariance and gain
 
 
 class Impossible(ValueError):
@@ -58,9 +63,9 @@ class Decoded:
     firmware's own account of itself, by name.
     """
 
-    points: NDArray[np.float32]
+    points: F32
     keep: NDArray[np.bool_] | None = None
-    targets: NDArray[np.float32] | None = None
+    targets: F32 | None = None
     index: NDArray[np.uint8] | None = None
     presence: bool | None = None
     is_tracking: bool = False
@@ -154,7 +159,7 @@ def _cloud(data: bytes, spans: dict[Content, Span]) -> Decoded:
     return Decoded(points[keep], keep=keep if refused else None)
 
 
-def _with_snr(data: bytes, spans: dict[Content, Span], rows: NDArray[np.float32]) -> NDArray[np.float32]:
+def _with_snr(data: bytes, spans: dict[Content, Span], rows: F32) -> F32:
     points = np.empty((len(rows), 5), "<f4")
     points[:, :4] = rows
     if span := spans.get(Content.SIDE_INFO):
@@ -166,7 +171,7 @@ def _with_snr(data: bytes, spans: dict[Content, Span], rows: NDArray[np.float32]
     return points
 
 
-def _compressed(data: bytes, span: Span) -> NDArray[np.float32]:
+def _compressed(data: bytes, span: Span) -> F32:
     at, size = span
     count, rest = divmod(size - _UNITS.size, COMPRESSED_POINT.itemsize)
     if count < 0 or rest:
@@ -191,11 +196,11 @@ def _compressed(data: bytes, span: Span) -> NDArray[np.float32]:
 class _Tables(NamedTuple):
     """The functions of a compressed point's small integers; a negative index finds its value from the end."""
 
-    sin_elevation: NDArray[np.float32]
-    cos_elevation: NDArray[np.float32]
-    sin_azimuth: NDArray[np.float32]
-    cos_azimuth: NDArray[np.float32]
-    snr_db: NDArray[np.float32]
+    sin_elevation: F32
+    cos_elevation: F32
+    sin_azimuth: F32
+    cos_azimuth: F32
+    snr_db: F32
 
 
 @lru_cache(maxsize=4)
@@ -220,21 +225,17 @@ def _cartesian(distance: np.ndarray, azimuth: np.ndarray, elevation: np.ndarray,
 
 
 def _read_tracker(data: bytes, spans: dict[Content, Span], decoded: Decoded) -> None:
-    if span := spans.get(Content.TARGETS):
-        rows = _array(data, span, "<f4", TARGET_BYTES // 4)
-        decoded.targets = _targets(rows, rows[:, 1:7], rows[:, 27])
-    elif span := spans.get(Content.TARGETS_Z_LAST):
-        words = 27 if span[1] % 108 == 0 else 10
-        rows = _array(data, span, "<f4", words)
-        decoded.targets = _targets(rows, rows[:, [1, 2, 7, 3, 4, 8]], np.float32(-1))
-    if (span := spans.get(Content.HEIGHTS)) and decoded.targets is not None:
-        if span[1] % _HEIGHT.itemsize:
-            raise Impossible(f"{span[1]} bytes of heights")
-        heights = np.frombuffer(data, _HEIGHT, span[1] // _HEIGHT.itemsize, span[0]).tolist()
+    tops: dict[int, float] = {}
+    if span := spans.get(Content.HEIGHTS):
+        heights = _HEIGHT.iter_unpack(_rows(data, span, _HEIGHT.size))
         tops = {tid: top for tid, top, _ in heights if 0 <= top < MAX_HEIGHT_M}
-        decoded.targets[:, 8] = [tops.get(tid, -1) for tid in decoded.targets[:, 0].tolist()]
+    if span := spans.get(Content.TARGETS):
+        decoded.targets = _targets(_rows(data, span, _TARGET.size), _TARGET, (0, 1, 2, 3, 4, 5), tops)
+    elif span := spans.get(Content.TARGETS_Z_LAST):
+        record = _TARGET_Z_LAST if span[1] % _TARGET_Z_LAST.size == 0 else _TARGET_SHORT
+        decoded.targets = _targets(_rows(data, span, record.size), record, (0, 1, 6, 2, 3, 7), tops)
     if span := spans.get(Content.INDEX):
-        decoded.index = _array(data, span, "|u1", 1).ravel().copy()
+        decoded.index = np.frombuffer(data, "|u1", span[1], span[0]).copy()
     if span := spans.get(Content.PRESENCE):
         if span[1] != 4:
             raise Impossible(f"{span[1]} bytes of presence")
@@ -246,13 +247,14 @@ _TRACKER_CONTENTS = frozenset(
 )
 
 
-def _targets(rows: NDArray[np.float32], motion: np.ndarray, confidence: np.ndarray | np.float32) -> np.ndarray:
-    """(M,9) as in RadarFrame; heights unknown (-1). motion (M,6): position, velocity."""
-    targets = np.empty((len(rows), 9), "<f4")
-    targets[:, 0] = np.ascontiguousarray(rows[:, 0]).view("<u4")
-    targets[:, 1:7] = motion
-    targets[:, 7] = confidence
-    targets[:, 8] = -1
+def _targets(data: bytes, record: struct.Struct, motion: tuple[int, ...], tops: dict[int, float]) -> F32:
+    """(M,9) as in RadarFrame. motion: which of the record's floats are position and velocity. There are few targets, so
+    that lists are quicker than arrays here."""
+    rows = [
+        (tid, *(values[at] for at in motion), values[_CONFIDENCE] if record is _TARGET else -1.0, tops.get(tid, -1.0))
+        for tid, *values in record.iter_unpack(data)
+    ]
+    targets = np.array(rows, "<f4").reshape(-1, 9)
     if not (np.abs(targets[:, :8]) <= _TARGET_LIMITS).all():  # a NaN fails too
         targets[:, 7] = np.where(np.isfinite(targets[:, 7]), np.clip(targets[:, 7], -1, 1), -1)
         if not (np.abs(targets[:, :8]) <= _TARGET_LIMITS).all():
@@ -266,6 +268,13 @@ def _read_gauges(data: bytes, spans: dict[Content, Span], gauges: dict[str, int]
         gauges.update(uart_us=uart_us, frame_margin_us=margin_us, cpu_percent=busy)
     if (span := spans.get(Content.TEMPERATURE)) and span[1] == _TEMPERATURE.size:
         gauges["temperature_c"] = max(_TEMPERATURE.unpack_from(data, span[0])[2:])
+
+
+def _rows(data: bytes, span: Span, width: int) -> bytes:
+    at, size = span
+    if size % width:
+        raise Impossible(f"{size} bytes are no rows of {width}")
+    return data[at : at + size]
 
 
 def _array(data: bytes, span: Span, dtype: str, columns: int) -> np.ndarray:
