@@ -62,6 +62,25 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(name: str, rest: list[str]) -> int:
+    try:
+        return _command(name, rest)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader of our output has seen enough
+        sys.stderr.close()
+        return 0
+    except ImportError as error:
+        print(f"whowhere {name}: {error}: the installation is incomplete", file=sys.stderr)
+        print("  try: whowhere doctor", file=sys.stderr)
+        return 1
+    except Exception as error:
+        print(f"whowhere {name}: {in_one_sentence(error)}", file=sys.stderr)
+        if isinstance(error, LaunchError) and error.next_command:
+            print(f"  try: {error.next_command}", file=sys.stderr)
+        return 1
+
+
+def _command(name: str, rest: list[str]) -> int:
     command = cast(Command, import_module(f"{__package__}.commands.{name}"))
     parser = _Parser(
         prog=f"whowhere {name}",
@@ -70,19 +89,7 @@ def _run(name: str, rest: list[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_arguments(parser)
-    args = parser.parse_args(rest)
-    try:
-        return command.run(args)
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:  # the reader of our output has seen enough
-        sys.stderr.close()
-        return 0
-    except Exception as error:
-        print(f"whowhere {name}: {in_one_sentence(error)}", file=sys.stderr)
-        if isinstance(error, LaunchError) and error.next_command:
-            print(f"  try: {error.next_command}", file=sys.stderr)
-        return 1
+    return command.run(parser.parse_args(rest))
 
 
 def _overview() -> str:

@@ -20,8 +20,9 @@ from ..drivers.simulated.echoes import Echoes
 from ..drivers.simulated.optics import View
 from ..drivers.simulated.painter import Painter
 from ..drivers.simulated.radar import BYTES_PER_S, CHUNK_BYTES
+from ..drivers.simulated.radio import Air
 from ..drivers.simulated.streams import RADAR_PERIOD_NS, TRUTH_PERIOD_NS, Witness, camera_times
-from ..drivers.simulated.wifi import CHANNEL, DELIVERY_NS, Antennas
+from ..drivers.simulated.wifi import CHANNEL, DELIVERY_NS, address_of
 from ..drivers.simulated.world import World
 from ..drivers.wifi import Pseudonyms, Windows
 from ..drivers.wifi.capture import CaptureParser
@@ -44,8 +45,8 @@ def rehearse(site: Site, seconds: float, epoch_ns: int, key: bytes) -> Iterator[
     parts = [_truth(world, end_ns)]
     parts += [_radar(world, radar, end_ns) for radar in site.radars]
     parts += [_camera(world, camera, end_ns) for camera in site.cameras]
-    antennas = Antennas(world)
-    parts += [_sniffer(antennas, row, end_ns, key) for row in range(len(site.sniffers))]
+    air = Air(world)
+    parts += [_sniffer(air, row, end_ns, key) for row in range(len(site.sniffers))]
     counts: dict[str, int] = {}
     for arrival_ns, message in heapq.merge(*parts, key=lambda arrival: arrival[0]):
         yield arrival_ns, numbered(message, counts)
@@ -89,14 +90,15 @@ def _camera(world: World, camera: Camera, end_ns: int) -> Iterator[Arrival]:
         yield t_ns + DETECTION_NS, frame
 
 
-def _sniffer(antennas: Antennas, row: int, end_ns: int, key: bytes) -> Iterator[Arrival]:
-    site = antennas.world.site
+def _sniffer(air: Air, row: int, end_ns: int, key: bytes) -> Iterator[Arrival]:
+    site = air.world.site
     sniffer = site.sniffers[row]
     enrolled = [device for identity in site.identities if identity.consent for device in identity.devices]
     windows = Windows(sniffer.id, sniffer.window_s, Pseudonyms(key, enrolled, site.privacy.unenrolled))
     parser, reader = CaptureParser(), PacketReader(sniffer.id)
     parser.feed(pcap_header())
-    for start_ns in range(antennas.world.epoch_ns, end_ns, DELIVERY_NS):
+    addresses = [address_of(phone) for phone in air.world.phones]
+    for start_ns in range(air.world.epoch_ns, end_ns, DELIVERY_NS):
         now_ns = start_ns + DELIVERY_NS
         captured = b"".join(
             pcap_record(
@@ -105,13 +107,13 @@ def _sniffer(antennas: Antennas, row: int, end_ns: int, key: bytes) -> Iterator[
                     packet.t_ns,
                     dbm,
                     CHANNEL,
-                    antennas.addresses[packet.phone],
+                    addresses[packet.phone],
                     packet.kind,
                     packet.sequence,
                     retry=packet.is_retry,
                 ),
             )
-            for packet, dbm in antennas.heard(row, start_ns, now_ns)
+            for packet, dbm in air.heard(row, start_ns, now_ns)
         )
         due = [window for s in reader.sightings(parser.feed(captured)) for window in windows.add(s)]
         for window in (*due, *windows.tick(now_ns)):

@@ -1,4 +1,4 @@
-"""What every node is started with. A node's module has one `main(config, stop)`; launch/ calls it in a fresh process."""
+"""What every node is started with. A node's module has one `main(config, stop)`; launch/ calls it in a new process."""
 
 import msgspec
 

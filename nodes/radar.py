@@ -15,7 +15,7 @@ from .health import Heartbeat
 from .node import NodeConfig
 
 FIRST_RETRY_S = 0.5
-LAST_RETRY_S = 5.0
+LAST_RETRY_S = 2.0  # so that what is plugged in again is back within 5 s
 WAIT_S = 0.1
 
 

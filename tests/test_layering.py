@@ -18,7 +18,8 @@ ALLOWED = {
     "sitefile": {"sitefile"},
     "messages": {"messages"},
 }
-KNOWS_ZMQ = {"nodes/bus.py", "nodes/reach.py", "nodes/hub.py", "launch/commands/doctor.py"}  # the doctor asks whether it is there
+KNOWS_ZMQ = {"nodes/bus.py", "nodes/reach.py", "nodes/hub.py"}
+KNOWS_ZMQ |= {"launch/commands/doctor.py"}  # which only asks whether it is installed
 IMPURE_MODULES = {"time", "datetime", "random", "secrets", "socket", "threading", "asyncio", "subprocess", "uuid"}
 IMPURE_CALLS = {"open", "input", "print"}
 SEEDED = {"Generator", "default_rng", "PCG64", "SeedSequence"}  # numpy.random with an explicit seed
