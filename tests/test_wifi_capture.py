@@ -118,7 +118,7 @@ def test_prism_and_bare_frames_are_refused_by_name() -> None:
 
 
 @given(st.lists(st.binary(max_size=200), max_size=8), st.sampled_from([b"", STREAM[:24], pcapng("<", b"", [])]))
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_random_bytes_never_raise(pieces: list[bytes], start: bytes) -> None:
     parser = CaptureParser()
     for piece in (start, *pieces):
@@ -127,7 +127,7 @@ def test_random_bytes_never_raise(pieces: list[bytes], start: bytes) -> None:
 
 
 @given(st.data())
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_flipped_bits_never_raise_and_lose_little(data: st.DataObject) -> None:
     damaged = bytearray(STREAM + STREAM[24:])
     at = data.draw(st.integers(24, len(STREAM) // 2))

@@ -3,7 +3,7 @@
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from whowhere.drivers.wifi.dot11 import CLIENT, EITHER, NETWORK, channel_frequency_mhz, channel_number
 from whowhere.drivers.wifi.encode import radiotap_frame
@@ -129,11 +129,13 @@ def test_channels_and_frequencies_agree() -> None:
         channel_frequency_mhz(20)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.binary(max_size=120))
 def test_random_bytes_never_raise(frame: bytes) -> None:
     assert parse_radiotap(frame) is not None or refusal(frame)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(
     st.lists(st.integers(0, 2**31 - 1), min_size=1, max_size=4),
     st.binary(max_size=80),
@@ -148,6 +150,7 @@ def test_random_headers_never_raise(words: list[int], fields: bytes, length: int
         assert parse_radiotap(piece) is not None or refusal(piece)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.binary(min_size=24, max_size=60), st.integers(-120, -1))
 def test_any_frame_behind_a_good_header_keeps_its_signal(body: bytes, dbm: int) -> None:
     sighting = parse_radiotap(tap([1 << 5], struct.pack("b", dbm), body))

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from whowhere.drivers.errors import DeviceLost, DeviceNotFound, DeviceRefused
 from whowhere.drivers.wifi import Sighting, SnifferPort, open_sniffer
@@ -70,6 +70,7 @@ def test_esp32_garbage_is_counted_by_kind() -> None:
     }  # fmt: skip
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.lists(st.binary(max_size=150), max_size=6))
 def test_esp32_random_bytes_never_raise(pieces: list[bytes]) -> None:
     parser = LineParser()
@@ -176,6 +177,7 @@ def test_ubus_nonsense_is_a_reason(text: str) -> None:
         parse_ubus(text)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.text(max_size=300))
 def test_iw_random_text_never_raises(text: str) -> None:
     StationTable().fresh(parse_iw(IW[:40] + text), T0)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from whowhere.drivers.wifi import Pseudonyms, Sighting, Windows, enrolled_pseudonym, load_key
 from whowhere.drivers.wifi.dot11 import EITHER, NETWORK
@@ -141,6 +141,7 @@ def test_a_silence_is_filled_and_a_clock_that_was_set_is_followed() -> None:
         assert these.counters["time_jumps"] == 1
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(
     st.lists(st.tuples(st.integers(0, 2**62), st.binary(min_size=6, max_size=6), st.integers(-120, -1)), max_size=30)
 )
@@ -152,6 +153,7 @@ def test_any_times_never_raise(rows: list[tuple[int, bytes, int]]) -> None:
     these.finish()
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.lists(st.tuples(st.floats(0, 20), st.integers(-100, -20)), min_size=1, max_size=60))
 def test_nothing_is_lost_or_counted_twice(rows: list[tuple[float, int]]) -> None:
     these = windows()
