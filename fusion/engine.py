@@ -15,9 +15,11 @@ from ..messages import (
     CameraFrame,
     Checkpoint,
     Event,
+    EventType,
     Health,
     Location,
     Message,
+    Person,
     RadarFrame,
     Scene,
     WifiWindow,
@@ -61,6 +63,7 @@ class Engine:
         self._naming = Naming(site.fusion)
         self._heard: dict[str, dict[str, int]] = {name: {} for name in self._names}  # per identity: sniffer -> when
         self._published: dict[str, int] = {}  # ids in the last scene, and since when
+        self._present: dict[str, int] = {}  # ids in the last scene, and their body (-1 without one)
         self._seq: dict[str, int] = {}
         self._tick_ns = 0
         self._checkpoint_ns = 0
@@ -179,7 +182,7 @@ class Engine:
         answer = self._identities.answer()
         events = self._naming.update(SOURCE, t_ns, self._names, answer)
         people = describe(t_ns, self._tracker, self._grid, self._naming, answer, self._radio(), self._published)
-        events.extend(self._comings_and_goings(t_ns, {person.id: person.since_ns for person in people}))
+        events.extend(self._comings_and_goings(t_ns, people))
         locations = [Location(source=SOURCE, t_ns=t_ns, **person.fields()) for person in people]
         scene = Scene(source=SOURCE, t_ns=t_ns, people=tuple(people))
         return [self._numbered(message) for message in (*events, *locations, scene)]
@@ -192,17 +195,16 @@ class Engine:
         rows = [np.flatnonzero(self._owner_of == row).tolist() for row in range(len(self._names))]
         return [(name, self._heard[name], devices) for name, devices in zip(self._names, rows, strict=True)]
 
-    def _comings_and_goings(self, t_ns: int, now: dict[str, int]) -> list[Message]:
-        events: list[Message] = []
-        for who in now:
-            if who not in self._published:
-                text = f"{who} is here"
-                events.append(Event(source=SOURCE, t_ns=t_ns, type="enter", id=who, since_ns=now[who], text=text))
-        for who, since_ns in self._published.items():
-            if who not in now:
-                text = f"{who} is gone"
-                events.append(Event(source=SOURCE, t_ns=t_ns, type="leave", id=who, since_ns=since_ns, text=text))
-        self._published = now
+    def _comings_and_goings(self, t_ns: int, people: list[Person]) -> list[Message]:
+        """Enter and leave; a body that only changes its name, or a named one that is lost from sight, does neither."""
+        now = {person.id: -1 if person.track is None else person.track for person in people}
+        stayed = set(now.values()) & set(self._present.values()) - {-1}
+        came = [who for who, body in now.items() if who not in self._present and body not in stayed]
+        went = [who for who, body in self._present.items() if who not in now and body not in stayed]
+        events: list[Message] = [_said(t_ns, "enter", who, now[who], f"{who} is here") for who in came]
+        events += [_said(t_ns, "leave", who, self._present[who], f"{who} is gone") for who in went]
+        self._present = now
+        self._published = {person.id: person.since_ns for person in people}
         return events
 
     def _checkpoint(self, t_ns: int) -> Message:
@@ -242,5 +244,9 @@ class Engine:
         return engine
 
 
+def _said(t_ns: int, kind: EventType, who: str, body: int, text: str) -> Event:
+    return Event(source=SOURCE, t_ns=t_ns, type=kind, id=who, track=body if body >= 0 else None, text=text)
+
+
 _PARTS = ("reorder", "tracker", "continuity", "grid", "rssi", "identities", "naming")
-_PLAIN = ("heard", "published", "seq", "tick_ns", "checkpoint_ns", "counters")
+_PLAIN = ("heard", "published", "present", "seq", "tick_ns", "checkpoint_ns", "counters")
