@@ -18,7 +18,8 @@ Image = NDArray[np.uint8]
 WALL_HEIGHT_M = 2.8
 TILE_M = 0.6
 NOISE_BGR = 2.0  # standard deviation of the sensor's noise
-NOISE_FRAMES = 4
+NOISE_SHIFT_PX = 64  # one grain larger than the picture is shifted about from frame to frame
+BAND_ROWS = 40  # of the room painted at a time: whole-picture float arrays would take 100 MB for a moment
 SWING_RAD = 0.38  # of the legs at an easy walk
 BRUSH_BITS = 4  # sub-pixel bits of cv2's drawing
 
@@ -34,13 +35,14 @@ class Painter:
     """One camera's pictures; `frame(crowd, number)` is a pure function of both."""
 
     def __init__(self, world: World, view: View) -> None:
+        cv2.setNumThreads(1)  # the other cores are for what watches
         self.world = world
         self.view = view
         rng = np.random.default_rng([world.seed, 40])
         self._room = _paint_room(view, world, rng)
-        shape = self._room.shape
-        noise = rng.normal(0.0, NOISE_BGR, (NOISE_FRAMES, *shape)).astype(np.int8)
-        self._brighter, self._darker = np.maximum(noise, 0).astype(np.uint8), np.maximum(-noise, 0).astype(np.uint8)
+        size = (view.size[1] + NOISE_SHIFT_PX, view.size[0] + NOISE_SHIFT_PX, 3)
+        noise = np.rint(rng.standard_normal(size, np.float32) * NOISE_BGR).astype(np.int8)
+        self._brighter, self._darker = np.maximum(noise, 0).view(np.uint8), np.maximum(-noise, 0).view(np.uint8)
 
     def frame(self, crowd: Crowd, number: int) -> Image:
         """The picture (height, width, 3) BGR of frame `number`."""
@@ -50,8 +52,9 @@ class Painter:
             if sight.share[row] > 0 or _reaches_in(sight.boxes[row], self.view.size, bool(crowd.present[row])):
                 self._draw(image, self.world.bodies[row], crowd, int(row))
         image = cv2.GaussianBlur(image, (3, 3), 0.8)
-        k = number % NOISE_FRAMES
-        return np.asarray(cv2.subtract(cv2.add(image, self._brighter[k]), self._darker[k]), np.uint8)
+        down, across = number * 37 % NOISE_SHIFT_PX, number * 23 % NOISE_SHIFT_PX
+        part = slice(down, down + image.shape[0]), slice(across, across + image.shape[1])
+        return np.asarray(cv2.subtract(cv2.add(image, self._brighter[part]), self._darker[part]), np.uint8)
 
     def _draw(self, image: Image, body: Body, crowd: Crowd, row: int) -> None:
         joints = pose_of(body.height_m, crowd.heading[row], crowd.phase[row], np.hypot(*crowd.velocity[row]))
@@ -174,31 +177,47 @@ def _shaded(colour: tuple[int, int, int], light: float) -> tuple[int, int, int]:
 def _paint_room(view: View, world: World, rng: np.random.Generator) -> Image:
     """The empty room: each pixel's ray meets the floor or the nearest wall, whichever comes first."""
     width, height = view.size
-    grid = np.stack(np.meshgrid(np.arange(width, dtype=float), np.arange(height, dtype=float)), -1).reshape(-1, 1, 2)
+    grain = cv2.GaussianBlur(rng.standard_normal((height, width), np.float32) * 10, (0, 0), 2.0)
+    room = np.empty((height, width, 3), np.uint8)
+    for first in range(0, height, BAND_ROWS):
+        rows = slice(first, min(first + BAND_ROWS, height))
+        colours = _paint_rays(view, world, _rays(view, rows)).reshape(-1, width, 3)
+        room[rows] = np.clip(colours + grain[rows, :, None], 0, 255)
+    return room
+
+
+def _rays(view: View, rows: slice) -> Floats:
+    """Directions (N,3) in the site frame, of length 1 along the axis, that the pixels of some rows look in."""
+    columns = np.arange(view.size[0], dtype=float)
+    grid = np.stack(np.meshgrid(columns, np.arange(rows.start, rows.stop, dtype=float)), -1).reshape(-1, 1, 2)
     (fx, fy), (cx, cy) = view.lens.focal_px, view.lens.centre_px
     matrix = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1.0]])
     plane = cv2.undistortPoints(grid, matrix, np.asarray(view.lens.distortion)).reshape(-1, 2)
-    rays = plane[:, :1] * view.right + plane[:, 1:] * view.down + view.forward
+    return plane[:, :1] * view.right + plane[:, 1:] * view.down + view.forward
+
+
+def _paint_rays(view: View, world: World, rays: Floats) -> Floats:
+    """The colours (N,3) that rays (N,3) from the lens meet."""
     with np.errstate(divide="ignore", invalid="ignore"):
         reach = np.where(rays[:, 2] < 0, -view.origin[2] / rays[:, 2], np.inf)
     reach = np.minimum(reach, 60.0)
     along, light = np.zeros(len(rays)), np.full(len(rays), 150.0)
     is_wall = np.zeros(len(rays), bool)
     for x1, y1, x2, y2 in world.plan.walls:
+        length = np.hypot(x2 - x1, y2 - y1)
         distance, share = _meet(view.origin, rays, (x1, y1), (x2, y2))
         z = view.origin[2] + distance * rays[:, 2]
         hit = (distance > 0) & (distance < reach) & (share >= 0) & (share <= 1) & (z < WALL_HEIGHT_M)
         reach = np.where(hit, distance, reach)
-        along = np.where(hit, share * np.hypot(x2 - x1, y2 - y1), along)
-        light = np.where(hit, 185.0 - 12.0 * abs(y2 - y1) / np.hypot(x2 - x1, y2 - y1), light)
+        along = np.where(hit, share * length, along)
+        light = np.where(hit, 185.0 - 12.0 * abs(y2 - y1) / length, light)
         is_wall |= hit
     place = view.origin + reach[:, None] * rays
     checks = (np.floor(place[:, 0] / TILE_M) + np.floor(place[:, 1] / TILE_M)) % 2
     skirting = is_wall & (place[:, 2] < 0.1)
     light = np.where(is_wall, light - 25 * skirting + 3 * np.sin(along * 1.7), 145.0 + 7.0 * checks)
-    grain = cv2.GaussianBlur(rng.normal(0.0, 10.0, (height, width)), (0, 0), 2.0).reshape(-1)
-    warm = np.where(is_wall[:, None], np.array([0.97, 1.0, 1.02]), np.array([0.93, 1.0, 1.05]))
-    return np.clip((light + grain)[:, None] * warm, 0, 255).astype(np.uint8).reshape(height, width, 3)
+    tint = np.where(is_wall[:, None], np.array([0.97, 1.0, 1.02]), np.array([0.93, 1.0, 1.05]))
+    return light[:, None] * tint
 
 
 def _meet(origin: Floats, rays: Floats, start: tuple[float, float], end: tuple[float, float]) -> tuple[Floats, Floats]:
