@@ -18,7 +18,7 @@ from ..errors import DeviceLost, DeviceNotFound, DeviceRefused
 MAX_PART_BYTES = 16 * 2**20  # a guard against garbage; a 4K JPEG has some 2 MB
 OPEN_S = 5.0
 MAX_REDIRECTS = 3
-_PASSWORD = re.compile(r"(://[^/@:]*):[^/@]*@")
+_PASSWORD = re.compile(r"(://[^/@:]*):[^/]*@")
 _BOUNDARY_LINE = re.compile(rb"(--[^\r\n]+)\r\n")
 JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
 
