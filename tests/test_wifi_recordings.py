@@ -94,10 +94,19 @@ def start_of(path: Path, frames: int, folder: Path) -> Path:
     return cut
 
 
-def check_frames(path: Path, heard: list[Heard]) -> None:
+def plausible(heard: list[Heard]) -> list[Heard]:
+    """Without the rare frame whose adapter claims an impossible strength (one in S21Ultra-M: +15 dBm)."""
+    return [frame for frame in heard if -120 <= frame.dbm < 0]
+
+
+def check_frames(path: Path, every: list[Heard]) -> None:
     packets = CaptureParser().feed(path.read_bytes())
-    sightings = PacketReader("file").sightings(packets)
+    reader = PacketReader("file")
+    sightings = reader.sightings(packets)
+    heard = plausible(every)
+    assert len(packets) == len(every)
     assert len(sightings) == len(heard)
+    assert reader.counters["no_signal"] == len(every) - len(heard) <= 1
     for ours, theirs in zip(sightings, heard, strict=True):
         assert (ours.t_ns, ours.rssi_dbm, ours.transmitter) == (theirs.t_ns, theirs.dbm, theirs.transmitter)
         assert ours.channel == channel_number(theirs.mhz)
@@ -205,7 +214,7 @@ def test_the_start_of_each_capture_is_as_scapy_reads_it(captures: Path, tmp_path
     heard = by_scapy(path, most)
     assert len(heard) == min(most, len(heard)) > 100
     check_frames(path, heard)
-    check_windows(path, heard, tmp_path)
+    check_windows(path, plausible(heard), tmp_path)
 
 
 def test_enrolled_devices_are_named_and_others_counted(captures: Path, tmp_path: Path) -> None:
@@ -230,4 +239,4 @@ def test_each_whole_capture_is_as_scapy_reads_it(captures: Path, tmp_path: Path,
     heard = by_scapy(captures / name, 10**9)
     assert len(heard) > 100
     check_frames(captures / name, heard)
-    check_windows(captures / name, heard, tmp_path)
+    check_windows(captures / name, plausible(heard), tmp_path)
