@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 import zmq
-from buses import free_bus, radar, running_hub, scene, site_on, wait_for
+from buses import free_bus, radar, running_hub, scene, wait_for
 from whowhere.messages import BadMessage, Checkpoint, Health, SiteInForce, Stamp, decode, encode, encode_stamp
 from whowhere.nodes import hub, reach
 from whowhere.nodes.bus import BusError, Publisher, Service, Subscriber, keygen, require_hub, snapshot, unpack
@@ -298,4 +298,3 @@ def test_nothing_is_left_running_after_a_hub():
     with running_hub(bus):
         require_hub(bus, 5)
     assert threading.active_count() == before
-    assert site_on(bus).bus is bus
