@@ -111,7 +111,7 @@ def through_a_pty(folder: Path, name: str, factor: float) -> tuple[list[RadarFra
     threading.Timer(0.2, player.start).start()
     with open_radar(config) as radar:  # streams already, so nothing is configured
         silent_since = time.monotonic()
-        while time.monotonic() - silent_since < 0.5:
+        while player.is_alive() or time.monotonic() - silent_since < 0.5:
             if chunk := radar.read(0.1):
                 frames += parser.feed(chunk.data, chunk.t_ns)
                 silent_since = time.monotonic()
