@@ -15,7 +15,7 @@ from .geometry import Floats, FloorMap, floor_map, pushed_covariance, radar_to_s
 HISTOGRAM = "hsv-8x8x4:1"
 FOOT_SD = 0.036  # of the box height: the scatter of HOG's box bottom around the feet (style.md section 3)
 SIDE_SD = 0.06  # of the box width
-CALIBRATION_SD_M = 0.10  # what an ordinary calibration leaves
+CALIBRATION_SD_M = 0.20  # what an ordinary calibration leaves
 PERSON_HEIGHT_M, PERSON_HEIGHT_SD_M = 1.70, 0.10  # for boxes whose feet the image cuts off
 MAX_RANGE_SD_M = 2.5  # a foot point vaguer than this is no position
 OUTSIDE_M = 1.0  # how far outside the floor plan a detection may lie

@@ -97,6 +97,7 @@ class Engine:
             self._handlers[type(released)](released)
         out.extend(self._tick_until(self._reorder.watermark_ns))
         if out and self._tick_ns - self._checkpoint_ns >= self.site.fusion.checkpoint_s * SECOND_NS:
+            self._checkpoint_ns = self._tick_ns
             out.append(self._checkpoint(self._tick_ns))
         return out
 
@@ -166,7 +167,7 @@ class Engine:
         period_ns = round(SECOND_NS / self.site.fusion.scene_hz)
         if t_ns - self._tick_ns > 10 * SECOND_NS:  # the first message, or time has jumped: no scenes for the gap
             self._tick_ns = t_ns // period_ns * period_ns
-            self._checkpoint_ns = max(self._checkpoint_ns, self._tick_ns - SECOND_NS)
+            self._checkpoint_ns = self._tick_ns
         out: list[Message] = []
         while self._tick_ns + period_ns <= t_ns:
             self._tick_ns += period_ns
@@ -208,7 +209,6 @@ class Engine:
         return events
 
     def _checkpoint(self, t_ns: int) -> Message:
-        self._checkpoint_ns = t_ns
         bodies = {f"location/anon-{number}" for number in self._tracker.number}  # other anonymous ids never come back
         self._seq = {t: n for t, n in self._seq.items() if not t.startswith("location/anon-") or t in bodies}
         checkpoint = Checkpoint(source=SOURCE, t_ns=t_ns, state=b"", site_hash=self.site_hash)
@@ -234,14 +234,20 @@ class Engine:
         saved = packing.unpack(state)
         if saved.get("site_hash") != engine.site_hash:
             raise ValueError(f"this state belongs to site {saved.get('site_hash')}, not to {engine.site_hash}")
-        engine._reorder = Reorder.from_state(site.fusion, saved["reorder"])
-        engine._tracker = Tracker.from_state(saved["tracker"])
-        engine._continuity = Continuity.from_state(saved["continuity"])
-        for name in ("grid", "rssi", "identities", "naming"):
-            getattr(engine, f"_{name}").load(saved[name])
-        for name in _PLAIN:
-            setattr(engine, f"_{name}", saved[name])
+        try:
+            engine._load(saved)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ValueError(f"this state was saved by another version of whowhere: {error!r}") from error
         return engine
+
+    def _load(self, saved: dict[str, Any]) -> None:
+        self._reorder = Reorder.from_state(self.site.fusion, saved["reorder"])
+        self._tracker = Tracker.from_state(saved["tracker"])
+        self._continuity = Continuity.from_state(saved["continuity"])
+        for name in ("grid", "rssi", "identities", "naming"):
+            getattr(self, f"_{name}").load(saved[name])
+        for name in _PLAIN:
+            setattr(self, f"_{name}", saved[name])
 
 
 def _said(t_ns: int, kind: EventType, who: str, body: int, text: str) -> Event:

@@ -42,7 +42,7 @@ class Reorder:
             elif source in self._newest:
                 past_ns = message.t_ns - HEARTBEAT_LATENCY_NS
                 self._observe(source, past_ns, past_ns)
-            self._claimed[source] = message.t_ns
+                self._claimed[source] = message.t_ns
             self._advance()
             return
         key: Key = (message.t_ns, message.topic, source, message.seq)

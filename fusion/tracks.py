@@ -16,17 +16,17 @@ from .geometry import Floats
 from .kalman import begin, innovation, predict, update
 
 SECOND_NS = 1_000_000_000
-GATE = 13.8  # chi-square with 2 degrees of freedom, 99.9 %
-NEW_BODY_COST = 16.0  # a pairing costlier than this (Mahalanobis2 + log-determinant + looks) is a new body
+GATE = 18.0  # of the squared Mahalanobis distance; 13.8 is 99.9 %, the rest is for boxes around half a body
+NEW_BODY_COST = 20.0  # a pairing costlier than this (Mahalanobis2 + log-determinant + looks) is a new body
 LOOKS_WEIGHT = 14.0
 LOOKS_LIKE = 0.45  # Bhattacharyya distance at which looks say neither yes nor no
 LOOKS_MEMORY = 0.9
 NO_BIRTH_M = 0.45  # a spare detection this near a body seen in the same frame is that body again
-CONFIRM_WEIGHT = 3.0  # of sightings: detections.CAMERA_WEIGHT and RADAR_WEIGHT
+CONFIRM_WEIGHT = 4.0  # of sightings: detections.CAMERA_WEIGHT and RADAR_WEIGHT
 TENTATIVE_S = 0.7  # an unconfirmed body not seen for this long was a false alarm
 WALKING_M_S = 0.35
 LOST_S = 4.0  # a confirmed body not seen for this long is lost
-TWIN_M, TWIN_S = 0.6, 1.0  # two bodies this near for this long that no sensor ever saw apart are one
+TWIN_M, TWIN_S = 0.9, 1.0  # two bodies this near for this long that no sensor ever saw apart are one
 APART_MEMORY_S = 6.0
 
 Kind = Literal["born", "lost", "merged"]

@@ -6,14 +6,12 @@ import time
 from msgspec.structs import replace
 
 from ..fusion.engine import SOURCE, Engine
-from ..messages import INPUT_KINDS, Checkpoint, Message, SiteInForce
-from ..sitefile import Bus, Site, site_as_json
+from ..messages import INPUT_KINDS, Checkpoint, Message
+from ..sitefile import Bus, Site
 from .bus import BusError, Publisher, Service, Subscriber
 from .health import Heartbeat
 from .ledger import Ledger
 from .node import NodeConfig
-
-SITE_PERIOD_S = 5.0  # so that a hub that was restarted knows the site again
 
 
 def main(config: NodeConfig, stop: threading.Event) -> None:
@@ -25,7 +23,6 @@ def main(config: NodeConfig, stop: threading.Event) -> None:
         engine, origin = resume(site, site.bus)
         for message in engine.begin(time.time_ns(), origin):
             publisher.forward(message)
-        site_due = 0.0
         while not stop.is_set():
             received = subscriber.receive(0.1)
             if (
@@ -36,9 +33,6 @@ def main(config: NodeConfig, stop: threading.Event) -> None:
                 for message in engine.step(received.message):
                     publisher.forward(with_ranges(message, ledger))
                     heartbeat.count(message)
-            if time.monotonic() >= site_due:
-                publisher.publish(SiteInForce(source=SOURCE, t_ns=time.time_ns(), document=site_as_json(site)))
-                site_due = time.monotonic() + SITE_PERIOD_S
             heartbeat.beat(counters={**engine.counters, **ledger.counters, **subscriber.counters})
 
 
