@@ -1,5 +1,6 @@
 """What a stranger installs: a wheel, built here, installed outside the checkout, imported module by module."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from whowhere.launch.wiring import free_port
 
 ROOT = Path(__file__).parents[1]
 NOT_SHIPPED = {".git", ".venv", ".ci", "tests", "docs", "build", ".ruff_cache", ".pytest_cache", ".hypothesis"}
@@ -97,3 +99,14 @@ def test_the_installed_command_runs_the_shipped_site(installed: Path):
     done = run_installed(installed, "-m", "whowhere.launch.cli", "check", str(site))
     assert done.returncode == 0, done.stderr
     assert 'site "demo"' in done.stdout
+
+
+@pytest.mark.system
+def test_the_installed_demo_serves_its_page(installed: Path):
+    options = ["--seconds", "12", "--json", "--no-browser", "--port", str(free_port())]
+    done = run_installed(installed, "-m", "whowhere.launch.cli", "demo", *options)
+    assert done.returncode == 0, done.stderr
+    assert "whowhere demo: http://" in done.stderr, "the page did not answer"
+    figures = json.loads(done.stdout.splitlines()[-1])
+    assert figures["messages"] > 0
+    assert figures["restarts"] == 0

@@ -121,8 +121,8 @@ def test_gospa_by_hand() -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_gospa_equals_stonesoup(seed: int) -> None:
     pytest.importorskip("stonesoup")
-    from stonesoup.metricgenerator.ospametric import GOSPAMetric
-    from stonesoup.types.state import State
+    from stonesoup.metricgenerator.ospametric import GOSPAMetric  # pyright: ignore[reportMissingImports]
+    from stonesoup.types.state import State  # pyright: ignore[reportMissingImports]
 
     rng = np.random.default_rng(seed)
     true, published = rng.uniform(0, 6, (rng.integers(1, 7), 2)), rng.uniform(0, 6, (rng.integers(1, 7), 2))
