@@ -201,9 +201,11 @@ def test_unplug_and_replug(twin: Twin) -> None:
     parser = RadarParser("r1")
     with open_radar(twin.config) as radar:
         assert frames_from(radar, 3, parser)
-        threading.Timer(0.05, twin.unplug).start()
+        pulled = threading.Timer(0.05, twin.unplug)
+        pulled.start()
         with pytest.raises(DeviceLost, match="unplugged or hung up"):
             frames_from(radar, 10_000)
+    pulled.join()  # the loss is seen while the links are still being removed
     with pytest.raises(DeviceNotFound):
         open_radar(twin.config)
     twin.plug()
