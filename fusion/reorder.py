@@ -50,6 +50,8 @@ class Reorder:
             self._count("future", source)
         elif key <= self._last:
             self._count("too_late", source)
+            if message.t_ns >= self.watermark_ns - self._max_wait_ns and kind_of(message) in SENSOR_KINDS:
+                self._observe(source, message.t_ns, message.t_ns)  # so that its next is waited for
         else:
             newest = self._newest.get(source, 0)
             self._count("reordered" if message.t_ns < newest else "used", source)
