@@ -14,6 +14,7 @@ from .geometry import Floats, FloorMap, floor_map, pushed_covariance, radar_to_s
 
 HISTOGRAM = "hsv-8x8x4:1"
 FOOT_SD = 0.036  # of the box height: the scatter of HOG's box bottom around the feet (style.md section 3)
+HALF_SD = 0.25  # the same for boxes that may hold the upper half only: dark trousers, somebody in front
 SIDE_SD = 0.06  # of the box width
 CALIBRATION_SD_M = 0.20  # what an ordinary calibration leaves
 PERSON_HEIGHT_M, PERSON_HEIGHT_SD_M = 1.70, 0.10  # for boxes whose feet the image cuts off
@@ -24,6 +25,7 @@ CAMERA_WEIGHT, RADAR_WEIGHT = 1.0, 0.4  # a radar frame comes more often and has
 
 CLUSTER_M = 0.55  # points of one body lie closer than this to one another
 CLUSTER_POINTS = 3
+MOVING_M_S = 0.1  # who stands still sways this much; a wall does not
 RADAR_RANGE_SD_M, RADAR_ANGLE_SD_RAD = 0.12, np.radians(3.0)
 BODY_DEPTH_M = 0.10  # the radar sees the near surface of a body, this far before its axis
 HEAD_ROOM_M = 2.4  # points above or below a person are ceiling, floor or ghosts
@@ -33,14 +35,17 @@ class Detections(msgspec.Struct, frozen=True, kw_only=True):
     """Bodies one sensor saw at one instant.
 
     position (N,2) m; covariance (N,2,2) m2; score (N,), larger is surer; histogram (N,256) or None.
-    weight: how much one sighting counts towards believing that there is a body."""
+    weight (N,): how much a sighting counts towards believing that there is a body; one of weight 0 can tell where a
+    known body is, and never begins one. loose (N,2,2) or None: the covariance where the sensor misjudged a body's
+    extent, as a box around its upper half does."""
 
     source: str
     t_ns: int
     position: Floats
     covariance: Floats
     score: Floats
-    weight: float
+    weight: Floats
+    loose: Floats | None = None
     histogram: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
@@ -60,10 +65,12 @@ class CameraView:
         width, height = self._camera.calibration.image_size
         scale = np.array([width / frame.image_size[0], height / frame.image_size[1]])
         boxes = frame.boxes.astype(np.float64) * np.tile(scale, 2)
-        position, covariance = self._foot_points(boxes)
+        position, covariance = self._foot_points(boxes, FOOT_SD)
+        _, loose = self._foot_points(boxes, HALF_SD)
         cut = boxes[:, 1] + boxes[:, 3] >= height - 2
         if cut.any() and isinstance(self._camera.calibration, Pinhole):
             position[cut], covariance[cut] = self._from_heads(boxes[cut])
+            loose[cut] = covariance[cut]
         kept = np.isfinite(covariance).all(axis=(1, 2)) & _inside(self._area, position)
         kept &= np.where(np.isfinite(covariance), covariance, 0).trace(axis1=1, axis2=2) < MAX_RANGE_SD_M**2
         histogram = frame.descriptors.get(HISTOGRAM)
@@ -73,15 +80,16 @@ class CameraView:
             position=position[kept],
             covariance=covariance[kept],
             score=frame.scores[kept].astype(np.float64),
-            weight=CAMERA_WEIGHT,
+            weight=np.full(int(kept.sum()), CAMERA_WEIGHT),
+            loose=loose[kept],
             histogram=histogram[kept] if histogram is not None and histogram.shape == (len(kept), 256) else None,
         )
 
-    def _foot_points(self, boxes: Floats) -> tuple[Floats, Floats]:
-        """Positions and covariances of the boxes' feet (protocols D3, D6)."""
+    def _foot_points(self, boxes: Floats, foot_sd: float) -> tuple[Floats, Floats]:
+        """Positions and covariances of the boxes' feet (protocols D3, D6); foot_sd in box heights."""
         margin = self._camera.detector.foot_margin
         feet = np.column_stack((boxes[:, 0] + boxes[:, 2] / 2, boxes[:, 1] + boxes[:, 3] * (1 - margin)))
-        variance = np.column_stack((SIDE_SD * boxes[:, 2], FOOT_SD * boxes[:, 3])) ** 2
+        variance = np.column_stack((SIDE_SD * boxes[:, 2], foot_sd * boxes[:, 3])) ** 2
         covariance = pushed_covariance(self._to_floor, feet, variance)
         return self._to_floor(feet), covariance + CALIBRATION_SD_M**2 * np.eye(2)
 
@@ -109,8 +117,9 @@ class RadarView:
             centres = frame.targets[:, 1:4].astype(np.float64)
             score = np.maximum(frame.targets[:, 7].astype(np.float64), 0.1)
             size = np.full(len(centres), 10.0)
+            moves = np.ones(len(centres), bool)
         else:
-            centres, size = self._clusters(frame.points.astype(np.float64))
+            centres, size, moves = self._clusters(frame.points.astype(np.float64))
             score = size
         where = radar_to_site(self._pose, centres)[:, :2]
         origin = np.asarray(self._pose.position_m[:2])
@@ -126,18 +135,20 @@ class RadarView:
             position=where[kept],
             covariance=covariance[kept],
             score=score[kept],
-            weight=RADAR_WEIGHT,
+            weight=np.where(moves[kept], RADAR_WEIGHT, 0.0),
         )
 
-    def _clusters(self, points: Floats) -> tuple[Floats, Floats]:
-        """Centres (M,3) in the sensor frame and sizes (M,) of point clusters at a person's height."""
+    def _clusters(self, points: Floats) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+        """Centres (M,3) in the sensor frame and sizes (M,) of point clusters at a person's height, and which move:
+        where the radar does not remove what stands still, walls and pillars are clusters too."""
         heights = radar_to_site(self._pose, points[:, :3])[:, 2]
         points = points[(heights > -0.5) & (heights < HEAD_ROOM_M)]
         labels = cluster(points[:, :2], CLUSTER_M)
         sizes = np.bincount(labels) if len(labels) else np.zeros(0, int)
         large = np.flatnonzero(sizes >= CLUSTER_POINTS)
         centres = np.array([points[labels == label, :3].mean(axis=0) for label in large]).reshape(-1, 3)
-        return centres, sizes[large].astype(np.float64)
+        moves = np.array([np.abs(points[labels == label, 3]).max() >= MOVING_M_S for label in large], bool)
+        return centres, sizes[large].astype(np.float64), moves
 
 
 def cluster(points: Floats, reach: float) -> NDArray[np.intp]:

@@ -80,6 +80,21 @@ def undistorted(camera: Pinhole, pixels: Floats) -> Floats:
     return plane
 
 
+def project(camera: Pinhole, points: Floats) -> Floats:
+    """Points (N,3) of the site to pixels (N,2), through the lens; NaN for what is not in front of the camera."""
+    right, down, forward = axes_of(camera.pose)
+    rays = points - np.asarray(camera.pose.position_m)
+    depth = rays @ forward
+    with np.errstate(divide="ignore", invalid="ignore"):
+        plane = np.column_stack((rays @ right, rays @ down)) / np.where(depth > 0, depth, np.nan)[:, None]
+    k1, k2, p1, p2, k3 = camera.distortion
+    x, y = plane[:, 0], plane[:, 1]
+    r2 = x * x + y * y
+    shift = np.column_stack((2 * p1 * x * y + p2 * (r2 + 2 * x * x), p1 * (r2 + 2 * y * y) + 2 * p2 * x * y))
+    seen = plane * (1 + r2 * (k1 + r2 * (k2 + r2 * k3)))[:, None] + shift
+    return seen * np.asarray(camera.focal_px) + np.asarray(camera.centre_px)
+
+
 def _homography_map(calibration: Homography) -> FloorMap:
     matrix = fit_homography(np.asarray(calibration.pixels_px), np.asarray(calibration.floor_m))
     inside = matrix[2] @ np.append(np.mean(calibration.pixels_px, axis=0), 1.0)

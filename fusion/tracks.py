@@ -18,6 +18,7 @@ from .kalman import begin, innovation, predict, update
 SECOND_NS = 1_000_000_000
 GATE = 18.0  # of the squared Mahalanobis distance; 13.8 is 99.9 %, the rest is for boxes around half a body
 NEW_BODY_COST = 20.0  # a pairing costlier than this (Mahalanobis2 + log-determinant + looks) is a new body
+LOOSE_COST = 8.0  # in the same units, twice nats: one detection in fifty holds half a body
 LOOKS_WEIGHT = 14.0
 LOOKS_LIKE = 0.45  # Bhattacharyya distance at which looks say neither yes nor no
 LOOKS_MEMORY = 0.9
@@ -69,10 +70,14 @@ class Tracker:
     def update(self, seen: Detections) -> None:
         """Move on to the detections' time, give each to its body, begin and end bodies."""
         self.advance(seen.t_ns)
-        bodies, rows = match(self._costs(seen), NEW_BODY_COST)
-        self._absorb(seen, bodies, rows)
+        bodies, rows = match(self._costs(seen, seen.covariance), NEW_BODY_COST)
+        self._absorb(seen, seen.covariance, bodies, rows)
+        if seen.loose is not None:
+            others, more = match(self._loose_costs(seen, seen.loose, bodies, rows), NEW_BODY_COST)
+            self._absorb(seen, seen.loose, others, more)
+            bodies, rows = np.append(bodies, others), np.append(rows, more)
         self._remember_apart(seen.t_ns, bodies)
-        spare = np.ones(len(seen), bool)
+        spare = seen.weight > 0
         spare[rows] = False
         self._begin(seen, self._not_twice(seen, np.flatnonzero(spare), bodies))
         self._confirm(seen.t_ns)
@@ -95,29 +100,37 @@ class Tracker:
         changes, self.changes = self.changes, []
         return changes
 
-    def _costs(self, seen: Detections) -> Floats:
-        difference, inverse, log_determinant = innovation(self.mean, self.covariance, seen.position, seen.covariance)
+    def _costs(self, seen: Detections, covariance: Floats) -> Floats:
+        difference, inverse, log_determinant = innovation(self.mean, self.covariance, seen.position, covariance)
         distance2 = np.einsum("nmi,nmij,nmj->nm", difference, inverse, difference)
         cost = distance2 + log_determinant + 4.0  # 4: shifts a good match of usual vagueness to about zero
         if seen.histogram is not None:
             cost = cost + self._looks_cost(seen.histogram)
         return np.where(distance2 < GATE, cost, np.inf)
 
+    def _loose_costs(self, seen: Detections, loose: Floats, bodies: NDArray[np.intp], rows: NDArray[np.intp]) -> Floats:
+        """What is left of bodies and detections, on the suspicion that the sensor misjudged a body's extent."""
+        costs = self._costs(seen, loose) + LOOSE_COST
+        costs[bodies] = np.inf
+        costs[:, rows] = np.inf
+        costs[~self.confirmed] = np.inf
+        return costs
+
     def _looks_cost(self, histogram: NDArray[np.float32]) -> Floats:
         distance = bhattacharyya(self.looks, histogram.astype(np.float64))
         known = (self.looks.max(axis=1) > 0)[:, None]
         return np.where(known, LOOKS_WEIGHT * (distance - LOOKS_LIKE), 0.0)
 
-    def _absorb(self, seen: Detections, bodies: NDArray[np.intp], rows: NDArray[np.intp]) -> None:
+    def _absorb(self, seen: Detections, covariance: Floats, bodies: NDArray[np.intp], rows: NDArray[np.intp]) -> None:
         if not len(bodies):
             return
         self.mean[bodies], self.covariance[bodies] = update(
-            self.mean[bodies], self.covariance[bodies], seen.position[rows], seen.covariance[rows]
+            self.mean[bodies], self.covariance[bodies], seen.position[rows], covariance[rows]
         )
         walking = bodies[np.hypot(self.mean[bodies, 2], self.mean[bodies, 3]) > WALKING_M_S]
         self.heading[walking] = np.arctan2(self.mean[walking, 3], self.mean[walking, 2])
         self.seen_ns[bodies] = seen.t_ns
-        self.weight[bodies] += seen.weight
+        self.weight[bodies] += seen.weight[rows]
         if seen.histogram is not None:
             fresh = seen.histogram[rows].astype(np.float64)
             known = (self.looks[bodies].max(axis=1) > 0)[:, None]
@@ -143,7 +156,7 @@ class Tracker:
         self._next += count
         self.mean = np.concatenate((self.mean, mean))
         self.covariance = np.concatenate((self.covariance, covariance))
-        self.weight = np.append(self.weight, np.full(count, seen.weight))
+        self.weight = np.append(self.weight, seen.weight[rows])
         self.confirmed = np.append(self.confirmed, np.zeros(count, bool))
         self.born_ns = np.append(self.born_ns, np.full(count, seen.t_ns))
         self.seen_ns = np.append(self.seen_ns, np.full(count, seen.t_ns))

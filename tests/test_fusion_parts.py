@@ -145,7 +145,7 @@ def walk(tracker: Tracker, positions: dict[int, list[tuple[float, float]]], sour
                 position=np.array(places, float).reshape(count, 2),
                 covariance=np.tile(0.03 * np.eye(2), (count, 1, 1)),
                 score=np.ones(count),
-                weight=1.0,
+                weight=np.ones(count),
             )
         )
 
