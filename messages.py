@@ -369,7 +369,7 @@ def numbered(message: Message, counts: dict[str, int]) -> Message:
 
 
 def _finite(name: str, values: np.ndarray) -> np.ndarray:
-    if not np.isfinite(values).all():
+    if 0 in np.isfinite(values).tobytes():  # a False; for small arrays twice as quick as all()
         raise ValueError(f"{name} holds a NaN or infinite value; leave such rows out before publishing")
     return values
 

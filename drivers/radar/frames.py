@@ -97,7 +97,8 @@ class RadarParser:
                 self._skip(at, rest)
                 at = rest
                 break
-            self._skip(at, start)
+            if start > at:
+                self._skip(at, start)
             if self._offset + start < self._claimed_end:
                 self.counters["short_packets"] += 1
                 self._claimed_end = 0
@@ -151,7 +152,7 @@ class RadarParser:
 
     def _decoded(self, start: int, packet: Packet) -> Decoded | None:
         try:
-            return decode(bytes(self._buffer[start : start + packet.end]), packet)
+            return decode(bytes(memoryview(self._buffer)[start : start + packet.end]), packet)
         except Impossible:
             return None
 
@@ -212,7 +213,8 @@ class RadarParser:
     def _count_frame(self, number: int, decoded: Decoded) -> None:
         counters = self.counters
         counters["frames"] += 1
-        counters["points_refused"] += decoded.sent_points - len(decoded.points)
+        if decoded.keep is not None:
+            counters["points_refused"] += len(decoded.keep) - len(decoded.points)
         self.gauges.update(decoded.gauges)
         for kind in decoded.unknown:
             name = f"tlv_{kind}_skipped"

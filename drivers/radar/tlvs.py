@@ -33,12 +33,12 @@ _UNITS = struct.Struct("<5f")
 _STATS = struct.Struct("<6I")
 _TEMPERATURE = struct.Struct("<iI10h")
 _TENTH = np.float32(0.1)
-_TARGET_LIMITS = np.array([MAX_TARGETS - 1, *[MAX_DISTANCE_M] * 3, *[MAX_SPEED_M_S] * 3, 1], "<f4")
+_absolute, _greatest = np.absolute, np.maximum.reduce
+_TARGET_LIMITS = np.array([MAX_TARGETS - 1, *[MAX_DISTANCE_M] * 3, *[MAX_SPEED_M_S] * 3, 1, MAX_HEIGHT_M], "<f4")
 _HEIGHT = struct.Struct("<I2f")  # tid, top, bottom
-_TARGET = struct.Struct("<I27f")  # position, velocity, acceleration, 4x4 covariance, gain, confidence
-_CONFIDENCE = 26
-_TARGET_Z_LAST = struct.Struct("<I26f")  # x y of position, velocity, acceleration, then their z, covariance, gain
-_TARGET_SHORT = struct.Struct("<I9f")  # the same without covariance and gain
+_TARGET = struct.Struct("<I6f80xf")  # position, velocity; acceleration, 4x4 covariance, gain; confidence
+_TARGET_Z_LAST = struct.Struct("<I4f8x2f72x")  # x y of position, velocity; acceleration; z of both; the rest
+_TARGET_SHORT = struct.Struct("<I4f8x2f4x")  # the same without covariance and gain
 
 
 class Impossible(ValueError):
@@ -91,22 +91,23 @@ def walk(data: Bytes, start: int, end: int, dialect: Dialect) -> Packet | int | 
         return None
     included = _TLV.size if dialect.counts_header else 0
     at, available = layout.size, end - start
+    least = length - dialect.slack  # where the last TLV ends at the earliest: no need to look again before
     tlvs: list[tuple[int, int, int]] = []
     is_known = count == 0
     for _ in range(count):
-        at += _TLV.size
+        at += 8
         if at > length:
             return None
         if at > available:
-            return at
-        kind, size = _TLV.unpack_from(data, start + at - _TLV.size)
+            return max(at, least)
+        kind, size = _TLV.unpack_from(data, start + at - 8)
         size -= included
         if size < 0 or at + size > length:
             return None
         tlvs.append((kind, at, size))
         is_known = is_known or kind in dialect.contents
         at += size
-    if length - at > dialect.slack or not is_known:
+    if at < least or not is_known:
         return None
     return at if at > available else Packet(dialect, at, length, tuple(tlvs))
 
@@ -129,7 +130,8 @@ def decode(data: bytes, packet: Packet) -> Decoded:
     if not _TRACKER_CONTENTS.isdisjoint(spans):
         decoded.is_tracking = True
         _read_tracker(data, spans, decoded)
-    _read_gauges(data, spans, decoded.gauges)
+    if Content.STATS in spans or Content.TEMPERATURE in spans:
+        _read_gauges(data, spans, decoded.gauges)
     return decoded
 
 
@@ -149,7 +151,7 @@ def _cloud(data: bytes, spans: dict[Content, Span]) -> Decoded:
     if len(points) > MAX_POINTS:
         raise Impossible(f"{len(points)} points")
     # A NaN fails the comparison too, so one reduction clears nearly every frame.
-    if not len(points) or np.maximum.reduce(np.abs(rows), axis=None) < MAX_DISTANCE_M:
+    if not len(points) or _greatest(_absolute(rows), None) < MAX_DISTANCE_M:
         return Decoded(points)
     keep = np.isfinite(points).all(axis=1) & (np.abs(points[:, :3]) < MAX_DISTANCE_M).all(axis=1)
     keep &= np.abs(points[:, 3]) < MAX_SPEED_M_S
@@ -165,7 +167,7 @@ def _with_snr(data: bytes, spans: dict[Content, Span], rows: F32) -> F32:
     if span := spans.get(Content.SIDE_INFO):
         if span[1] != 4 * len(rows):
             raise Impossible(f"{span[1]} bytes of side info for {len(rows)} points")
-        np.multiply(np.frombuffer(data, "<i2", 2 * len(rows), span[0])[::2], _TENTH, out=points[:, 4])
+        np.multiply(np.frombuffer(data, "<i2", 2 * len(rows), span[0])[::2], _TENTH, points[:, 4])
     else:
         points[:, 4] = 0
     return points
@@ -183,13 +185,14 @@ def _compressed(data: bytes, span: Span) -> F32:
     tables = _tables(units[0], units[1], units[4])
     elevation, azimuth = rows["elevation"], rows["azimuth"]
     distance = rows["range"] * np.float32(units[3])
-    ground = distance * tables.cos_elevation[elevation]
+    ground = distance * tables.cos_elevation.take(elevation)
     points = np.empty((count, 5), "<f4")
-    np.multiply(ground, tables.sin_azimuth[azimuth], out=points[:, 0])
-    np.multiply(ground, tables.cos_azimuth[azimuth], out=points[:, 1])
-    np.multiply(distance, tables.sin_elevation[elevation], out=points[:, 2])
-    np.multiply(rows["doppler"], np.float32(units[2]), out=points[:, 3])
-    points[:, 4] = tables.snr_db[rows["snr"]]
+    x, y, z, doppler, snr = points.T
+    np.multiply(ground, tables.sin_azimuth.take(azimuth), x)
+    np.multiply(ground, tables.cos_azimuth.take(azimuth), y)
+    np.multiply(distance, tables.sin_elevation.take(elevation), z)
+    np.multiply(rows["doppler"], np.float32(units[2]), doppler)
+    snr[:] = tables.snr_db.take(rows["snr"])
     return points
 
 
@@ -230,10 +233,14 @@ def _read_tracker(data: bytes, spans: dict[Content, Span], decoded: Decoded) -> 
         heights = _HEIGHT.iter_unpack(_rows(data, span, _HEIGHT.size))
         tops = {tid: top for tid, top, _ in heights if 0 <= top < MAX_HEIGHT_M}
     if span := spans.get(Content.TARGETS):
-        decoded.targets = _targets(_rows(data, span, _TARGET.size), _TARGET, (0, 1, 2, 3, 4, 5), tops)
+        records = _TARGET.iter_unpack(_rows(data, span, _TARGET.size))
+        decoded.targets = _targets([(*values, tops.get(values[0], -1.0)) for values in records])
     elif span := spans.get(Content.TARGETS_Z_LAST):
         record = _TARGET_Z_LAST if span[1] % _TARGET_Z_LAST.size == 0 else _TARGET_SHORT
-        decoded.targets = _targets(_rows(data, span, record.size), record, (0, 1, 6, 2, 3, 7), tops)
+        records = record.iter_unpack(_rows(data, span, record.size))
+        decoded.targets = _targets(
+            [(tid, x, y, z, vx, vy, vz, -1.0, tops.get(tid, -1.0)) for tid, x, y, vx, vy, z, vz in records]
+        )
     if span := spans.get(Content.INDEX):
         decoded.index = np.frombuffer(data, "|u1", span[1], span[0]).copy()
     if span := spans.get(Content.PRESENCE):
@@ -247,17 +254,12 @@ _TRACKER_CONTENTS = frozenset(
 )
 
 
-def _targets(data: bytes, record: struct.Struct, motion: tuple[int, ...], tops: dict[int, float]) -> F32:
-    """(M,9) as in RadarFrame. motion: which of the record's floats are position and velocity. There are few targets, so
-    that lists are quicker than arrays here."""
-    rows = [
-        (tid, *(values[at] for at in motion), values[_CONFIDENCE] if record is _TARGET else -1.0, tops.get(tid, -1.0))
-        for tid, *values in record.iter_unpack(data)
-    ]
+def _targets(rows: list[tuple[float, ...]]) -> F32:
+    """(M,9) as in RadarFrame. There are few targets, so that lists are quicker than arrays here."""
     targets = np.array(rows, "<f4").reshape(-1, 9)
-    if not (np.abs(targets[:, :8]) <= _TARGET_LIMITS).all():  # a NaN fails too
+    if 0 in (_absolute(targets) <= _TARGET_LIMITS).tobytes():  # a NaN fails too
         targets[:, 7] = np.where(np.isfinite(targets[:, 7]), np.clip(targets[:, 7], -1, 1), -1)
-        if not (np.abs(targets[:, :8]) <= _TARGET_LIMITS).all():
+        if not (_absolute(targets) <= _TARGET_LIMITS).all():
             raise Impossible("a target that is nowhere")
     return targets
 
@@ -282,4 +284,4 @@ def _array(data: bytes, span: Span, dtype: str, columns: int) -> np.ndarray:
     width = columns * int(dtype[2])
     if size % width:
         raise Impossible(f"{size} bytes are no rows of {width}")
-    return np.frombuffer(data, dtype, size // width * columns, at).reshape(-1, columns)
+    return np.ndarray((size // width, columns), dtype, data, at)
