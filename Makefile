@@ -10,7 +10,7 @@ demo: $(VENV)/demo.stamp
 	@$(BIN)/whowhere demo $(ARGS)
 
 test: lint
-	$(BIN)/python -m pytest -m "not long" $(ARGS)
+	$(BIN)/python -m pytest $(ARGS)
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
