@@ -14,8 +14,8 @@ from .bus import Publisher
 from .health import Heartbeat
 from .node import NodeConfig
 
-FIRST_RETRY_S = 0.5
-LAST_RETRY_S = 2.0  # so that what is plugged in again is back within 5 s
+FIRST_RETRY_S = 0.25
+LAST_RETRY_S = 1.0  # so that what is plugged in again, and configured anew, is back within 5 s
 WAIT_S = 0.1
 
 

@@ -84,6 +84,12 @@ def test_ignored_is_a_warning(twin: Twin) -> None:
     assert "Ignored: Sensor is already started" in warning
 
 
+def test_stopping_what_is_stopped_is_no_warning(twin: Twin) -> None:
+    twin.answers["sensorStop"] = ["Ignored: Sensor is already stopped", "Done"]
+    with open_radar(twin.config) as radar:
+        assert radar.warnings == []
+
+
 def test_no_prompt(twin: Twin) -> None:
     twin.deaf = True
     assert "NRST button or power-cycle" in refusal(twin)
