@@ -11,7 +11,7 @@ from ..drivers.camera.appearance import NAME, histograms
 from ..drivers.camera.capture import Capture, Image, open_camera
 from ..drivers.camera.people import PeopleDetector
 from ..drivers.errors import DeviceError, DeviceRefused
-from ..messages import CameraFrame
+from ..messages import CameraFrame, HealthState
 from .bus import Publisher
 from .health import Heartbeat
 from .node import NodeConfig
@@ -41,9 +41,11 @@ class Watcher:
     ) -> None:
         self.capture, self.detector = capture, detector
         self.publisher, self.heartbeat, self.stop = publisher, heartbeat, stop
+        self.state: HealthState = "starting"
+        self.detail = ""
 
     def run(self) -> None:
-        self.heartbeat.beat("starting")
+        self._beat(self.state)
         retry_s = FIRST_RETRY_S
         while not self.stop.is_set() and not self.capture.is_finished:
             before = self.capture.counters["frames"]
@@ -55,8 +57,7 @@ class Watcher:
                     retry_s = FIRST_RETRY_S
                 self._wait(error, retry_s)
                 retry_s = min(2 * retry_s, LAST_RETRY_S)
-        detail = "read to its end" if self.capture.is_finished else ""
-        self.heartbeat.beat("stopped", detail, self._counters())
+        self._beat("stopped", "read to its end" if self.capture.is_finished else "")
 
     def _watch(self) -> None:
         """Publish what is seen, nobody too, until told to stop or the file ends. Raises DeviceError."""
@@ -65,8 +66,11 @@ class Watcher:
                 frame = self._seen(image)
                 self.publisher.publish(frame)
                 self.heartbeat.count(frame)
-            if self.capture.counters["frames"]:
-                self.heartbeat.beat("ok", counters=self._counters())
+                self._beat("ok")
+            elif self.state == "ok" and self.capture.trouble:
+                self._beat("lost", self.capture.trouble)
+            else:
+                self._beat(self.state, self.detail)  # while it is opened again, still what was wrong
 
     def _seen(self, image: Image) -> CameraFrame:
         boxes, scores = self.detector.detect(image.pixels)
@@ -84,8 +88,12 @@ class Watcher:
         """Say what is wrong until it is time to try again."""
         until = time.monotonic() + retry_s
         while not self.stop.is_set() and time.monotonic() < until:
-            self.heartbeat.beat("refused" if isinstance(error, DeviceRefused) else "lost", str(error), self._counters())
+            self._beat("refused" if isinstance(error, DeviceRefused) else "lost", str(error))
             self.stop.wait(WAIT_S)
+
+    def _beat(self, state: HealthState, detail: str = "") -> None:
+        self.state, self.detail = state, detail
+        self.heartbeat.beat(state, detail, self._counters())
 
     def _counters(self) -> dict[str, int]:
         detector = {name: count for name, count in self.detector.counters.items() if name != "frames"}

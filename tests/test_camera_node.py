@@ -20,6 +20,7 @@ class ScriptedCapture:
         self._steps = list(steps)
         self.counters = {"frames": 0, "opened": 0}
         self.is_finished = False
+        self.trouble = ""
 
     def __enter__(self) -> Self:
         self.counters["opened"] += 1
@@ -35,6 +36,7 @@ class ScriptedCapture:
         step = self._steps.pop(0)
         if isinstance(step, Exception):
             raise step
+        self.trouble = "no frame for 3 s" if step is None else ""
         if step is None:
             return None
         self.counters["frames"] += 1
@@ -73,3 +75,18 @@ def test_a_lost_camera_is_said_so_and_opened_again(monkeypatch: Any):
     assert capture.counters["opened"] == 3
     assert ("lost", "it was unplugged") in states
     assert ("refused", "it is busy") in states
+
+
+def test_a_camera_is_well_only_while_frames_come(monkeypatch: Any):
+    capture = ScriptedCapture(None, 50, None, 60, DeviceLost("it was unplugged"), None, None, 70)
+    _, states = watch(capture, monkeypatch)
+    changes = [pair for pair, before in zip(states, [("", ""), *states], strict=False) if pair != before]
+    assert changes == [
+        ("starting", ""),
+        ("ok", ""),
+        ("lost", "no frame for 3 s"),
+        ("ok", ""),
+        ("lost", "it was unplugged"),  # also while it is opened again
+        ("ok", ""),
+        ("stopped", "read to its end"),
+    ]

@@ -77,6 +77,12 @@ class Capture:
         """The capture process, None while closed."""
         return self._process.pid if self._process else None
 
+    @property
+    def trouble(self) -> str:
+        """What is wrong in words with a camera that has been silent for half as long as it may be, else ""."""
+        silent_s = time.monotonic() - self._since
+        return f"no frame for {silent_s:.0f} s" if self._is_asked and silent_s > self._patience_s / 2 else ""
+
     def read(self, timeout_s: float) -> Image | None:
         """The next image (live: the newest one not yet read), or None when none came in time or the file has ended.
 
