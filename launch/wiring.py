@@ -39,7 +39,8 @@ def wire(site: Site, run_dir: str | Path, faults: str = "") -> Wiring:
     """
     options: dict[str, str] = {}
     wired = site
-    parse_faults(faults, simulated_sensors(site))  # now, where a person reads it, not in a process that then restarts
+    radars = [radar.id for radar in site.radars]
+    parse_faults(faults, simulated_sensors(site), radars)  # now, where a person reads it, not in a process
     if has_simulated(site):
         port = free_port()
         options = {"epoch_ns": str(time.time_ns()), "http_port": str(port), "faults": faults}

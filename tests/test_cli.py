@@ -113,6 +113,10 @@ def test_a_fault_that_is_none_is_said_before_anything_starts(capsys: pytest.Capt
     )
 
 
+def test_a_radar_has_no_clock_that_could_be_wrong(capsys: pytest.CaptureFixture[str]):
+    assert "a radar sends no times" in failure(capsys, "demo", "--faults", "radar-1:offset=0.3")
+
+
 def test_up_says_when_its_port_is_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     import socket
 
