@@ -151,8 +151,8 @@ class Fusion(_Table, frozen=True, kw_only=True):
     confirm_probability: Share = 0.95
     release_probability: Share = 0.6
     confirm_hold_s: NotNegative = 1.0
-    rssi_sigma_db: Positive = 4.0
-    bias_sigma_db: Positive = 4.0
+    rssi_sigma_db: Positive = 2.5
+    bias_sigma_db: Positive = 2.0
 
 
 class Bus(_Table, frozen=True, kw_only=True):

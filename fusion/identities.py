@@ -16,7 +16,7 @@ from .evidence.rssi import RssiEvidence
 from .geometry import Floats
 from .posterior import marginals
 
-FOUND_AT_BIRTH = 0.25  # the chance that a body just found is a given identity whose body was not tracked
+FOUND_AT_BIRTH = 0.5  # the chance that a body just found is a given identity whose body was not tracked
 FOUND_PER_S = 0.3  # the same, per second, spread over the bodies there are
 LEAVE_PER_S = 0.01
 FADE_PER_S = 0.05  # belief in a lost body fades into "nobody"

@@ -21,7 +21,9 @@ NEW_BODY_COST = 20.0  # a pairing costlier than this (Mahalanobis2 + log-determi
 LOOSE_COST = 8.0  # in the same units, twice nats: one detection in fifty holds half a body
 LOOKS_WEIGHT = 14.0
 LOOKS_LIKE = 0.45  # Bhattacharyya distance at which looks say neither yes nor no
-LOOKS_MEMORY = 0.9
+LOOKS_MEMORY, RECENT_MEMORY = 0.95, 0.6  # per camera sighting
+ALONE_M = 1.2  # looks are learnt from bodies farther from all others than this: boxes of neighbours mix
+SWAPPED = 0.35  # by how much exchanged looks must fit two bodies better before they are taken for swapped
 NO_BIRTH_M = 0.45  # a spare detection this near a body seen in the same frame is that body again
 CONFIRM_WEIGHT = 4.0  # of sightings: detections.CAMERA_WEIGHT and RADAR_WEIGHT
 TENTATIVE_S = 0.7  # an unconfirmed body not seen for this long was a false alarm
@@ -59,7 +61,8 @@ class Tracker:
         self.born_ns = np.zeros(0, np.int64)
         self.seen_ns = np.zeros(0, np.int64)
         self.heading = np.zeros(0)  # rad from +x, of the last walking: who stands keeps facing as they came
-        self.looks = np.zeros((0, 256))
+        self.looks = np.zeros((0, 256))  # learnt while alone
+        self.recent = np.zeros((0, 256))  # of the last sightings
         self.sources: list[dict[str, int]] = []  # per body, when each sensor last saw it
         self.changes: list[Change] = []
         self.gated_out = 0
@@ -81,6 +84,8 @@ class Tracker:
         spare[rows] = False
         self._begin(seen, self._not_twice(seen, np.flatnonzero(spare), bodies))
         self._confirm(seen.t_ns)
+        if seen.histogram is not None:
+            self._untangle(bodies)
         self._merge_twins(seen.t_ns)
 
     def advance(self, t_ns: int) -> None:
@@ -132,11 +137,33 @@ class Tracker:
         self.seen_ns[bodies] = seen.t_ns
         self.weight[bodies] += seen.weight[rows]
         if seen.histogram is not None:
-            fresh = seen.histogram[rows].astype(np.float64)
-            known = (self.looks[bodies].max(axis=1) > 0)[:, None]
-            self.looks[bodies] = np.where(known, LOOKS_MEMORY * self.looks[bodies] + (1 - LOOKS_MEMORY) * fresh, fresh)
+            self._learn_looks(bodies, seen.histogram[rows].astype(np.float64))
         for body in bodies:
             self.sources[body][seen.source] = seen.t_ns
+
+    def _learn_looks(self, bodies: NDArray[np.intp], fresh: Floats) -> None:
+        known = (self.recent[bodies].max(axis=1) > 0)[:, None]
+        recent = RECENT_MEMORY * self.recent[bodies] + (1 - RECENT_MEMORY) * fresh
+        self.recent[bodies] = np.where(known, recent, fresh)
+        gaps = np.linalg.norm(self.mean[bodies][:, None, :2] - self.mean[None, :, :2], axis=2)
+        alone = ((gaps < ALONE_M).sum(axis=1) == 1)[:, None]
+        learnt = np.where(alone, LOOKS_MEMORY * self.looks[bodies] + (1 - LOOKS_MEMORY) * fresh, self.looks[bodies])
+        self.looks[bodies] = np.where(self.looks[bodies].max(axis=1, keepdims=True) > 0, learnt, fresh)
+
+    def _untangle(self, bodies: NDArray[np.intp]) -> None:
+        """Two bodies whose looks have changed places after a meeting get their numbers, and so their names, back."""
+        rows = bodies[self.confirmed[bodies] & (self.looks[bodies].max(axis=1) > 0)]
+        if len(rows) < 2:
+            return
+        apart = bhattacharyya(self.looks[rows], self.recent[rows])
+        kept = np.diag(apart)
+        gain = kept[:, None] + kept[None, :] - apart - apart.T
+        i, j = np.unravel_index(int(np.argmax(gain)), gain.shape)
+        if gain[i, j] > SWAPPED:
+            pair, turned = rows[[i, j]], rows[[j, i]]
+            self.number[pair] = self.number[turned]
+            self.looks[pair] = self.looks[turned]
+            self.born_ns[pair] = self.born_ns[turned]
 
     def _not_twice(self, seen: Detections, spare: NDArray[np.intp], bodies: NDArray[np.intp]) -> NDArray[np.intp]:
         """Spare detections that are not a second box of a body this frame has already found."""
@@ -163,6 +190,7 @@ class Tracker:
         self.heading = np.append(self.heading, np.zeros(count))
         looks = np.zeros((count, 256)) if seen.histogram is None else seen.histogram[rows].astype(np.float64)
         self.looks = np.concatenate((self.looks, looks))
+        self.recent = np.concatenate((self.recent, looks))
         self.sources.extend({seen.source: seen.t_ns} for _ in range(count))
 
     def _confirm(self, t_ns: int) -> None:
@@ -237,7 +265,7 @@ class Tracker:
         return tracker
 
 
-_ARRAYS = ("number", "mean", "covariance", "weight", "confirmed", "born_ns", "seen_ns", "heading", "looks")
+_ARRAYS = ("number", "mean", "covariance", "weight", "confirmed", "born_ns", "seen_ns", "heading", "looks", "recent")
 
 
 def bhattacharyya(first: Floats, second: Floats) -> Floats:

@@ -55,19 +55,17 @@ class WirelessGrid:
             self.maps /= self.maps.sum(axis=(1, 2), keepdims=True)
             self.t_ns += 1_000_000_000
 
-    def hear(
-        self, device: int, sniffer: int, offset_db: float, variance_db2: float, rssi_dbm: float, news: float
-    ) -> float:
-        """Weigh one device's map by a reading, to the power `news` (0..1, below 1 where readings are correlated).
-
-        Returns the predictive log-density of the reading, before it was used, in nats."""
+    def hear(self, device: int, sniffer: int, offset_db: float, variance_db2: float, rssi_dbm: float) -> None:
+        """Weigh one device's map by a reading; `variance_db2` is what one reading is worth on its own."""
         error = rssi_dbm - self._expected[sniffer] - offset_db
-        log_density = -0.5 * (error * error / variance_db2 + np.log(2 * np.pi * variance_db2))
-        grid = self.maps[device]
-        predictive = float(np.log(max(float((grid * np.exp(log_density)).sum()), LEAST)))
-        grid = grid * np.exp(news * (log_density - log_density.max())) + LEAST
+        grid = self.maps[device] * np.exp(-0.5 * error * error / variance_db2) + LEAST
         self.maps[device] = grid / grid.sum()
-        return predictive
+
+    def expectation(self, device: int, sniffer: int) -> tuple[float, float]:
+        """Mean (dBm) and variance (dB2) over the map of the power expected at a sniffer, without offsets."""
+        expected, grid = self._expected[sniffer], self.maps[device]
+        mean = float((grid * expected).sum())
+        return mean, float((grid * (expected - mean) ** 2).sum())
 
     def position(self, device: int) -> tuple[Floats, Floats]:
         """Mean (2,) and covariance (2,2) of where the device is."""

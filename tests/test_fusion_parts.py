@@ -246,7 +246,7 @@ def test_a_phone_alone_is_found_between_its_sniffers() -> None:
     place = np.array([[8.0, 3.0]])
     for _ in range(10):
         for row, sniffer in enumerate(sniffers):
-            grid.hear(0, row, 0.0, 16.0, float(expected_dbm(sniffer, place)[0]), 1.0)
+            grid.hear(0, row, 0.0, 16.0, float(expected_dbm(sniffer, place)[0]))
     mean, covariance = grid.position(0)
     assert mean == pytest.approx([8.0, 3.0], abs=0.7)
     assert np.sqrt(np.trace(covariance)) < 2.0

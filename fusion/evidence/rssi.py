@@ -1,11 +1,11 @@
 """The witness of EV-Loc: does the signal a device sends fit where a body walks?
 
-Everything in dB. A device's power is unknown: each hypothesis "device d is carried by body k" has its own Gaussian
-belief about the offsets of that device at every sniffer (one common part, one per sniffer) and about how the
-carrier's own body weakens it by direction (a first harmonic of the bearing seen from the walker: where on the body
-the phone is carried is unknown too). What it testifies is the predictive log-density of each reading against that
-of "nobody we track carries it". Readings of one device at one sniffer are correlated for seconds (shadowing), so
-each counts only for the time it is news.
+Everything in dB. For every hypothesis "device d is carried by body k" a Kalman filter holds what is unknown about the
+signal: the device's offset at each sniffer (one part common to all), how the carrier's own body weakens it by
+direction (a first harmonic of the bearing: where on the body the phone is carried is unknown too), and the shadowing
+of each path, which is correlated for seconds. All of it is thereby integrated out in closed form, and a reading
+counts for what it adds to the one before. What it testifies is the predictive log-density of the reading against
+that of "nobody we track carries it", somebody unseen who stands or walks.
 """
 
 from collections.abc import Sequence
@@ -19,11 +19,13 @@ from ..geometry import Floats
 from ..wireless import WirelessGrid, distance_m, expected_dbm
 
 COMMON_SD_DB = 4.0  # of a device's transmit power and antenna
-SHADOWING_S = 1.2  # readings closer in time than twice this say the same again
+DIRECTION_SD_DB = 4.0  # of each coefficient of the harmonic
+SHADOWING_SD_DB, SHADOWING_S = 4.0, 3.0
+UNSEEN_WALK_S = 1.5  # after this long somebody unseen who walks is somewhere else
 BLOCKED_SHARE, BLOCKED_DB, BLOCKED_SD_DB = 0.1, 8.0, 5.0  # a body in the way weakens, never strengthens
-DIRECTION_SD_DB = 3.0  # of each coefficient of the harmonic
 DRIFT_DB2_PER_S = 0.02
-CAP_NATS = 4.0  # what one reading may say at most, before the discount
+CAP_NATS = 4.0  # what one reading may say at most
+GRID_VARIANCE_DB2 = 160.0  # what a reading is worth to the grid, which knows no correlation
 
 
 class Bodies(msgspec.Struct, frozen=True):
@@ -35,18 +37,20 @@ class Bodies(msgspec.Struct, frozen=True):
 
 
 class RssiEvidence:
-    """Offsets per device and hypothesis: mean (devices, columns, sniffers + 2), covariance (..., sniffers + 2 twice);
-    the last two are the cosine and sine of the direction's harmonic. Column 0 is "nobody"; the others follow `add`."""
+    """mean (devices, columns, n), covariance (devices, columns, n, n) of n = 2 S + 2 unknowns at S sniffers: offsets
+    [0, S), the harmonic's cosine and sine [S, S + 2), shadowing [S + 2, n). Column 0 is "nobody"; then as `add`ed."""
 
     def __init__(self, settings: Fusion, sniffers: Sequence[Sniffer], devices: int, grid: WirelessGrid) -> None:
         self._sniffers = tuple(sniffers)
         self._row_of = {sniffer.id: row for row, sniffer in enumerate(sniffers)}
-        self._variance_db2 = settings.rssi_sigma_db**2
+        self._noise_db2 = settings.rssi_sigma_db**2
         self._grid = grid
         count = len(sniffers)
-        prior = DIRECTION_SD_DB**2 * np.eye(count + 2)
+        prior = np.zeros((2 * count + 2, 2 * count + 2))
         prior[:count, :count] = COMMON_SD_DB**2 + settings.bias_sigma_db**2 * np.eye(count)
-        self.mean = np.zeros((devices, 1, count + 2))
+        prior[count : count + 2, count : count + 2] = DIRECTION_SD_DB**2 * np.eye(2)
+        prior[count + 2 :, count + 2 :] = SHADOWING_SD_DB**2 * np.eye(count)
+        self.mean = np.zeros((devices, 1, len(prior)))
         self.covariance = np.tile(prior, (devices, 1, 1, 1))
         self._heard_ns = np.zeros((devices, count), np.int64)
 
@@ -54,41 +58,62 @@ class RssiEvidence:
         return self._row_of.get(source)
 
     def hear(self, device: int, sniffer: int, rssi_dbm: float, t_ns: int, bodies: Bodies) -> Floats:
-        """What one reading says about each body, columns 1..K, in nats against "nobody": (K,). The offsets learn."""
-        elapsed_s = (t_ns - self._heard_ns[device, sniffer]) / 1e9
+        """What one reading says about each body, columns 1..K, in nats against "nobody": (K,). The filters learn."""
+        elapsed_s = min((t_ns - self._heard_ns[device, sniffer]) / 1e9, 60.0)
         self._heard_ns[device, sniffer] = t_ns
-        news = float(np.clip(elapsed_s / (2 * SHADOWING_S), 0.02, 1.0))
-        nobody = self._nobody(device, sniffer, rssi_dbm, news)
-        station = self._sniffers[sniffer]
-        slope = 10 * station.path_loss_exponent / np.log(10) / distance_m(station, bodies.position)  # dB per m
-        noise = self._variance_db2 + slope**2 * 0.5 * bodies.covariance.trace(axis1=1, axis2=2)
+        unseen_dbm, unseen_db2 = self._grid.expectation(device, sniffer)
+        changed = self._pass_time(device, sniffer, elapsed_s, unseen_db2)
+        expected, vague = self._expected(sniffer, bodies, unseen_dbm)
         seen_by = self._seen_by(sniffer, bodies)
-        error = rssi_dbm - expected_dbm(station, bodies.position) - _dot(seen_by, self.mean[device, 1:])
-        reach = (self.covariance[device, 1:] @ seen_by[:, :, None])[:, :, 0]
+        reach = (self.covariance[device] @ seen_by[:, :, None])[:, :, 0]
+        error = rssi_dbm - expected - _dot(seen_by, self.mean[device])
+        noise = self._noise_db2 + vague
         variance = _dot(seen_by, reach) + noise
         clear = np.log(1 - BLOCKED_SHARE) + _log_normal(error, variance)
         blocked = np.log(BLOCKED_SHARE) + _log_normal(error + BLOCKED_DB, variance + BLOCKED_SD_DB**2)
         density = np.logaddexp(clear, blocked)
+        standing = _log_normal(error[:1], np.maximum(variance[:1] - changed, self._noise_db2))
+        nobody = np.logaddexp(density[0], standing[0]) - np.log(2)
         trust = np.maximum(np.exp(clear - density), 1e-3)  # a reading thought blocked teaches little
-        gain = reach / (_dot(seen_by, reach) + noise / (news * trust))[:, None]
-        self.mean[device, 1:] += gain * error[:, None]
-        self.covariance[device, 1:] -= gain[:, :, None] * reach[:, None, :]
-        self.covariance[device, 1:, sniffer, sniffer] += DRIFT_DB2_PER_S * min(elapsed_s, 10.0)
-        return news * np.clip(density - nobody, -CAP_NATS, CAP_NATS)
+        gain = reach / (_dot(seen_by, reach) + noise / trust)[:, None]
+        self.mean[device] += gain * error[:, None]
+        self.covariance[device] -= gain[:, :, None] * reach[:, None, :]
+        self._grid.hear(device, sniffer, float(self.mean[device, 0, sniffer]), GRID_VARIANCE_DB2, rssi_dbm)
+        return np.clip(density[1:] - nobody, -CAP_NATS, CAP_NATS)
 
-    def _nobody(self, device: int, sniffer: int, rssi_dbm: float, news: float) -> float:
-        """The log-density of a reading where the carrier is nobody we track; its direction is anything."""
-        offset_db = float(self.mean[device, 0, sniffer])
-        spread = float(self.covariance[device, 0, sniffer, sniffer]) + DIRECTION_SD_DB**2
-        return self._grid.hear(device, sniffer, offset_db, spread + self._variance_db2, rssi_dbm, news)
+    def _pass_time(self, device: int, sniffer: int, elapsed_s: float, unseen_db2: float) -> float:
+        """Shadowing forgets (an Ornstein-Uhlenbeck process), offsets drift. For "nobody" the walk is in it too;
+        returns how much of its variance that made."""
+        at = len(self._sniffers) + 2 + sniffer
+        keep = np.full(self.mean.shape[1], np.exp(-elapsed_s / SHADOWING_S))
+        keep[0] = np.exp(-elapsed_s / UNSEEN_WALK_S)
+        settled = np.full(len(keep), SHADOWING_SD_DB**2)
+        settled[0] += unseen_db2 + 2 * DIRECTION_SD_DB**2
+        self.mean[device, :, at] *= keep
+        self.covariance[device, :, at, :] *= keep[:, None]
+        self.covariance[device, :, :, at] *= keep[:, None]
+        added = (1 - keep * keep) * settled
+        self.covariance[device, :, at, at] += added
+        self.covariance[device, :, sniffer, sniffer] += DRIFT_DB2_PER_S * elapsed_s
+        still = np.exp(-elapsed_s / SHADOWING_S)
+        return float(added[0] - (1 - still * still) * SHADOWING_SD_DB**2)
+
+    def _expected(self, sniffer: int, bodies: Bodies, unseen_dbm: float) -> tuple[Floats, Floats]:
+        """Expected power (1 + K,) in dBm without the unknowns, and what the vagueness of the places adds in dB2."""
+        station = self._sniffers[sniffer]
+        slope = 10 * station.path_loss_exponent / np.log(10) / distance_m(station, bodies.position)  # dB per m
+        vague = slope**2 * 0.5 * bodies.covariance.trace(axis1=1, axis2=2)
+        expected = expected_dbm(station, bodies.position)
+        return np.concatenate(([unseen_dbm], expected)), np.concatenate(([0.0], vague))
 
     def _seen_by(self, sniffer: int, bodies: Bodies) -> Floats:
-        """How each offset enters a reading: (K, sniffers + 2)."""
+        """How each unknown enters a reading: (1 + K, n). The direction of "nobody" is anything: it is in its walk."""
+        count = len(self._sniffers)
         x, y, _ = self._sniffers[sniffer].position_m
         bearing = np.arctan2(y - bodies.position[:, 1], x - bodies.position[:, 0]) - bodies.heading
-        rows = np.zeros((len(bearing), len(self._sniffers) + 2))
-        rows[:, sniffer] = 1.0
-        rows[:, -2], rows[:, -1] = np.cos(bearing), np.sin(bearing)
+        rows = np.zeros((1 + len(bearing), 2 * count + 2))
+        rows[:, sniffer] = rows[:, count + 2 + sniffer] = 1.0
+        rows[1:, count], rows[1:, count + 1] = np.cos(bearing), np.sin(bearing)
         return rows
 
     def add(self, weights: Floats) -> None:
