@@ -62,6 +62,7 @@ class Alignment(msgspec.Struct, frozen=True, kw_only=True):
 
     sd: how far each of PARAMETERS moves when quarters of the time are left out (jackknife). pairs: boxes with a body;
     boxes: of all that fell into the radar's time. residual_m (pairs,): foot point on the floor to the radar's body;
+    sideways_m: its part across the camera's view, which does not depend on whether a box reaches down to the feet;
     held_out_m: the same for the half of the time not fitted to, halves swapped. cost: mean over the boxes.
     """
 
@@ -71,6 +72,7 @@ class Alignment(msgspec.Struct, frozen=True, kw_only=True):
     pairs: int
     boxes: int
     residual_m: Floats
+    sideways_m: Floats
     held_out_m: Floats
     cost: float
 
@@ -104,13 +106,15 @@ def align(bodies: Sequence[Walk], frames: Sequence[CameraFrame], guess: Pinhole,
             f"radar and camera share {len(pairs)} sightings of people, at least 20 are needed: walk about where both "
             "see you, for half a minute"
         )
+    offsets = fit.offsets_m(best, pairs)
     return Alignment(
         camera=fit.camera(best),
         offset_s=float(best[6]),
         sd=dict(zip(PARAMETERS, fit.jackknife(best, pairs).tolist(), strict=True)),
         pairs=len(pairs),
         boxes=fit.count,
-        residual_m=fit.residual_m(best, pairs),
+        residual_m=np.linalg.norm(offsets, axis=1),
+        sideways_m=np.abs(offsets[:, 0]),
         held_out_m=fit.held_out_m(best, pairs),
         cost=fit.cost(best),
     )
@@ -178,12 +182,14 @@ class _Fit:
         table = np.array([row[1:] for row in found], np.float64).reshape(-1, 8)
         return Pairs(np.array([row[0] for row in found], np.int64), table[:, :4], table[:, 4:6], table[:, 6:])
 
-    def residual_m(self, solution: Floats, pairs: Pairs) -> Floats:
-        """(N,) from the box's foot point on the floor to the radar's body."""
+    def offsets_m(self, solution: Floats, pairs: Pairs) -> Floats:
+        """(N,2) from the radar's body to the box's foot point on the floor: across the camera's view, and along it."""
         left, top, width, height = pairs.boxes.T
         feet = np.column_stack((left + width / 2, top + height * (1 - self._margin)))
-        floor = floor_map(self.camera(solution))(feet)
-        return np.linalg.norm(floor - (pairs.position + solution[6] * pairs.velocity), axis=1)
+        body = pairs.position + solution[6] * pairs.velocity
+        off = floor_map(self.camera(solution))(feet) - body
+        along = (body - solution[:2]) / np.linalg.norm(body - solution[:2], axis=1, keepdims=True)
+        return np.column_stack((off[:, 0] * along[:, 1] - off[:, 1] * along[:, 0], (off * along).sum(axis=1)))
 
     def jackknife(self, solution: Floats, pairs: Pairs) -> Floats:
         """The standard deviations (7,) when blocks of time are left out in turn: sightings a moment apart err alike,
@@ -197,8 +203,8 @@ class _Fit:
         parts = []
         for fitted_half in (0, 1):
             other = self.fitted(solution, pairs.part(half == fitted_half))
-            parts.append(self.residual_m(other, pairs.part(half != fitted_half)))
-        return np.concatenate(parts)
+            parts.append(self.offsets_m(other, pairs.part(half != fitted_half)))
+        return np.linalg.norm(np.concatenate(parts), axis=1)
 
     def _costs(self, solution: Floats, boxes: Floats, position: Floats, velocity: Floats) -> Floats:
         """(boxes, bodies)."""

@@ -106,6 +106,7 @@ def figures(found: Alignment) -> dict[str, object]:
         "pairs": found.pairs,
         "boxes": found.boxes,
         "residual_m": _spread(found.residual_m),
+        "sideways_m": _spread(found.sideways_m),
         "held_out_m": _spread(found.held_out_m),
         "cost": round(found.cost, 3),
     }
@@ -121,6 +122,7 @@ def in_words(radar: Radar, camera: Camera, ranked: list[tuple[str, Alignment]]) 
         loose = ", hardly better than the guess" if best.sd[key] > LOOSE * PRIOR_SD[PARAMETERS.index(key)] else ""
         yield f"  {key:10} {value:8.2f} +- {best.sd[key]:.2f}{loose}"
     yield f"residual on the floor: {_in_metres(best.residual_m)}"
+    yield f"of it across the camera's view: {_in_metres(best.sideways_m)}"
     yield f"on the half not fitted to: {_in_metres(best.held_out_m)}"
     for other, alignment in ranked[1:]:
         gap = alignment.cost - best.cost

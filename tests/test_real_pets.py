@@ -41,7 +41,8 @@ def check_with_motmetrics(frames: list[CameraFrame], tracking: dict[str, Any]) -
     for ids, true, tracks, places in recorded_square.followed(frames):
         apart = np.linalg.norm(true[:, None] - places[None], axis=2)
         accumulator.update(ids, tracks, np.where(apart <= recorded_square.NEAR_M, apart, np.nan))
-    theirs = motmetrics.metrics.create().compute(accumulator, metrics=["mota", "idf1", "num_switches"]).iloc[0]
+    summary: Any = motmetrics.metrics.create().compute(accumulator, metrics=["mota", "idf1", "num_switches"])
+    theirs = summary.iloc[0]
     assert tracking["mota"] == pytest.approx(theirs["mota"], abs=0.005)
     assert tracking["idf1"] == pytest.approx(theirs["idf1"], abs=0.005)
     assert tracking["switches"] == pytest.approx(theirs["num_switches"], abs=1)
