@@ -151,6 +151,12 @@ def test_a_file_that_is_no_session_is_one_sentence(
     assert str(path) in failure(capsys, *command, str(path))
 
 
+def test_bench_without_a_name_lists_them(capsys: pytest.CaptureFixture[str]):
+    assert main(["bench", "--json"]) == 0
+    names = json.loads(capsys.readouterr().out)["benches"]
+    assert {"assignment", "bus", "camera", "codec", "fusion", "memory", "radar", "radiotap"} <= set(names)
+
+
 def test_an_unknown_bench_names_those_there_are(capsys: pytest.CaptureFixture[str]):
     assert 'no benchmark "nothing"' in failure(capsys, "bench", "nothing")
 

@@ -1,4 +1,4 @@
-"""Run a benchmark of the source checkout: ours beside a peer, measured in one run.
+"""Run a benchmark of the source checkout: ours beside a peer, measured in one run. Without a name: list them.
 
 Each row is a case with our figure, the peer's, the peer's name, the unit and the ratio; a ratio above 1 means that
 ours is better. The benchmarks live in tests/bench and are not part of an installed wheel.
@@ -15,7 +15,8 @@ from typing import Any
 from ..errors import LaunchError
 
 EXAMPLE = """
-whowhere bench parsers
+whowhere bench                # which there are
+whowhere bench radar
 whowhere bench bus --json
 """
 FOLDER = Path(__file__).parents[2] / "tests" / "bench"
@@ -23,7 +24,7 @@ FOLDER = Path(__file__).parents[2] / "tests" / "bench"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     names = ", ".join(available()) or "none here: only a source checkout has them"
-    parser.add_argument("name", metavar="NAME", help=f"one of: {names}")
+    parser.add_argument("name", metavar="NAME", nargs="?", help=f"one of: {names}")
     parser.add_argument("--json", action="store_true", help='print {"bench": NAME, "rows": [...]}')
 
 
@@ -32,6 +33,9 @@ def available() -> list[str]:
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.name is None:
+        print(json.dumps({"benches": available()}) if args.json else "\n".join(available()))
+        return 0
     rows = load(args.name).run()
     if args.json:
         print(json.dumps({"bench": args.name, "rows": rows}))
