@@ -1,7 +1,9 @@
 """From the site file to what the processes are given: "simulated" becomes real paths and addresses, ports are chosen
 or checked, and the published site loses every hardware address. It starts nothing."""
 
+import secrets
 import socket
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +14,8 @@ from ..drivers.simulated.faults import parse_faults
 from ..drivers.wifi.pseudonyms import enrolled_pseudonym, load_key
 from ..sitefile import SIMULATED, Site, published
 from .errors import LaunchError
+
+PRIVATE_PORTS = (20_000, 32_000)  # below those of outgoing connections, on Linux and elsewhere
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,14 +72,26 @@ def without_addresses(site: Site) -> Site:
 
 
 def free_port(host: str = "127.0.0.1", count: int = 1) -> int:
-    """The first of `count` neighbouring TCP ports that nobody uses now."""
-    for _ in range(100):
-        with socket.socket() as probe:
-            probe.bind((host, 0))
-            first = probe.getsockname()[1]
-        if first + count < 65535 and all(is_free(host, first + offset) for offset in range(count)):
+    """The first of `count` neighbouring TCP ports that nobody uses now; none of those that the system gives to
+    outgoing connections, which could take one before we listen there."""
+    for _ in range(200):
+        first = PRIVATE_PORTS[0] + secrets.randbelow(PRIVATE_PORTS[1] - PRIVATE_PORTS[0] - count)
+        if all(is_free(host, first + offset) for offset in range(count)):
             return first
     raise LaunchError(f"no {count} free neighbouring ports on {host}", "whowhere doctor")
+
+
+def claim(port: int) -> socket.socket | None:
+    """A claim on a bus port against other whowheres that start at the same moment, held while the returned socket is
+    open (this process's death ends it); None where another holds it. Outside Linux it always succeeds."""
+    held = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    if sys.platform == "linux":
+        try:
+            held.bind(f"\0whowhere-bus-{port}")
+        except OSError:
+            held.close()
+            return None
+    return held
 
 
 def is_free(host: str, port: int) -> bool:

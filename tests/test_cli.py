@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from whowhere.launch import cli
 from whowhere.launch.commands import doctor, init
+from whowhere.launch.commands.demo import demo_site
 from whowhere.sitefile import load_site, parse_site
 
 DEMO_SITE = Path(cli.__file__).parent / "sites" / "demo.toml"
@@ -117,9 +119,28 @@ def test_a_radar_has_no_clock_that_could_be_wrong(capsys: pytest.CaptureFixture[
     assert "a radar sends no times" in failure(capsys, "demo", "--faults", "radar-1:offset=0.3")
 
 
-def test_up_says_when_its_port_is_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    import socket
+def test_the_demo_says_when_the_port_asked_for_is_taken(capsys: pytest.CaptureFixture[str]):
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        port = busy.getsockname()[1]
+        assert f"--port {port}: in use" in failure(capsys, "demo", "--no-browser", "--port", str(port))
 
+
+def test_demos_that_start_at_once_do_not_take_each_others_ports(tmp_path: Path):
+    with demo_site(tmp_path, None, None) as first, demo_site(tmp_path, None, None) as second:
+        ports = [{site.bus.port, site.bus.port + 1, site.bus.port + 2, site.page.port} for site in (first, second)]
+        assert not ports[0] & ports[1]
+
+
+def test_a_radar_configuration_that_cannot_work_is_a_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    config = tmp_path / "radar.cfg"
+    config.write_text("garbage in\n")
+    assert cli.main(["check", str(config)]) == 1
+    assert "CANNOT WORK: profileCfg is missing" in capsys.readouterr().out
+
+
+def test_up_says_when_its_port_is_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     with socket.socket() as busy:
         busy.bind(("127.0.0.1", 0))
         busy.listen()
@@ -152,7 +173,7 @@ def test_a_file_that_is_no_session_is_one_sentence(
 
 
 def test_bench_without_a_name_lists_them(capsys: pytest.CaptureFixture[str]):
-    assert main(["bench", "--json"]) == 0
+    assert cli.main(["bench", "--json"]) == 0
     names = json.loads(capsys.readouterr().out)["benches"]
     assert {"assignment", "bus", "camera", "codec", "fusion", "memory", "radar", "radiotap"} <= set(names)
 

@@ -12,17 +12,19 @@ import os
 import sys
 import time
 import webbrowser
+from collections.abc import Iterator
 from pathlib import Path
 
 from msgspec.structs import replace
 
 from ...sitefile import Simulated, Site, load_site
+from ..errors import LaunchError
 from ..listening import Listener
 from ..memory import memory_by_process
 from ..processes import process_table
 from ..running import PageWatch, SupervisorHeart, page_url, run_folder, stop_on_signals
 from ..supervisor import Supervisor
-from ..wiring import is_free, wire, with_free_ports
+from ..wiring import claim, is_free, wire, with_free_ports
 
 EXAMPLE = """
 whowhere demo                                  # Ctrl-C ends it
@@ -47,8 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     started_s = time.monotonic()
     stop = stop_on_signals(args.seconds)
-    with run_folder() as folder:
-        wiring = wire(demo_site(folder, args.seed, args.port), folder, args.faults)
+    with run_folder() as folder, demo_site(folder, args.seed, args.port) as site:
+        wiring = wire(site, folder, args.faults)
         record_to = str(Path(args.record).resolve()) if args.record else ""
         supervisor = Supervisor(process_table(wiring, record_to=record_to))
         page = PageWatch(page_url(wiring.public.page), lambda url: _announce(url, wiring.public, args))
@@ -77,18 +79,28 @@ def run(args: argparse.Namespace) -> int:
     return 1 if supervisor.given_up else 0
 
 
-def demo_site(folder: Path, seed: int | None, page_port: int | None) -> Site:
-    """The shipped demo on its own ports where they are free, else on free ones; its key lives with the run."""
+@contextlib.contextmanager
+def demo_site(folder: Path, seed: int | None, page_port: int | None) -> Iterator[Site]:
+    """The shipped demo on its own ports where they are free, else on free ones; its key lives with the run.
+
+    Raises LaunchError where the page's port was asked for and is taken."""
     site = load_site(SITE)
+    if page_port and not is_free(site.page.host, page_port):
+        raise LaunchError(f"--port {page_port}: in use by another program", "whowhere demo, which finds a free one")
     if seed is not None:
         site = replace(site, simulated=replace(site.simulated or Simulated(), seed=seed))
     site = replace(site, privacy=replace(site.privacy, key=str(folder / "site.key")))
     wanted = page_port or site.page.port
-    if all(is_free(site.bus.host, port) for port in range(site.bus.port, site.bus.port + 3)) and is_free(
-        site.page.host, wanted
-    ):
-        return replace(site, page=replace(site.page, port=wanted))
-    return with_free_ports(site, page_port)
+    claimed = claim(site.bus.port)  # a second demo may start before the first one listens
+    try:
+        bus_ports = range(site.bus.port, site.bus.port + 3)
+        if claimed and all(is_free(site.bus.host, port) for port in bus_ports) and is_free(site.page.host, wanted):
+            yield replace(site, page=replace(site.page, port=wanted))
+        else:
+            yield with_free_ports(site, page_port)
+    finally:
+        if claimed:
+            claimed.close()
 
 
 class MemoryWatch:
