@@ -172,6 +172,8 @@ class Session:
         self.counters = {"read": 0, "malformed": 0, "foreign": 0, "damaged": 0}
         self._is_cut = False
         try:
+            if self.path.stat().st_size == 0:
+                raise SessionError(f"{path} is not a recording: it is empty")
             with self.path.open("rb") as file:
                 next(StreamReader(file, record_size_limit=MAX_RECORD_BYTES).records)
         except OSError as error:

@@ -37,6 +37,12 @@ def write(path, messages, chunk_every=0, boot="boot-1"):
     return path
 
 
+def test_an_empty_file_is_said_to_be_empty(tmp_path):
+    (tmp_path / "nil.mcap").touch()
+    with pytest.raises(SessionError, match="it is empty"):
+        Session(tmp_path / "nil.mcap")
+
+
 def test_everything_comes_back_byte_for_byte_in_file_order(tmp_path):
     messages = [radar(), camera(), wifi(), health(), radar("radar-2"), radar(number=1)]
     session = Session(write(tmp_path / "a.mcap", messages))

@@ -52,9 +52,10 @@ def _check_radar(path: Path) -> int:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise LaunchError(f"{path}: is not a text file (byte {error.start})") from error
-    for line in describe(text):
+    lines = describe(text)
+    for line in lines:
         print(line)
-    return 0
+    return 1 if any(line.startswith("CANNOT WORK") for line in lines) else 0
 
 
 def _check_session(path: Path) -> int:

@@ -69,12 +69,17 @@ def _play(args: argparse.Namespace) -> int:
     with run_folder() as folder:
         wiring = Wiring(private=site, public=site, run_dir=str(folder), options={})
         supervisor = Supervisor([*process_table(wiring, sensors=False), player_row(wiring, options)])
-        page = PageWatch(page_url(site.page), lambda url: print(f"whowhere replay: {url}", flush=True))
+        page = PageWatch(page_url(site.page), lambda url: _announce(url, site))
         with Subscriber(site.bus, ["health/player"]) as health, SupervisorHeart(site.bus, supervisor) as heart:
             progress = _Progress(health)
             supervisor.run(stop, lambda: _tick(supervisor, page, heart, progress))
         progress.done()
     return 1 if supervisor.given_up else 0
+
+
+def _announce(url: str, site: Site) -> None:
+    bus = f"--bus tcp://{site.bus.host}:{site.bus.port}"
+    print(f"whowhere replay: {url}\n  also: whowhere watch {bus}, whowhere record OUT.mcap {bus}", flush=True)
 
 
 def _tick(supervisor: Supervisor, page: PageWatch, heart: SupervisorHeart, progress: "_Progress") -> bool:
