@@ -1,7 +1,7 @@
 """Keeps the rows of a process table running: starts, restarts with back-off and a budget, and stops them in order.
 
-It knows rows, not radars. A row that exits 0 has finished; one that crashed is back after 0.3 s, later after longer;
-five crashes in 60 s and it is given up, loudly, while the others go on. A row that says a person has to act
+It knows rows, not radars. A row that exits 0 has finished; one that crashed is started again after 0.1 s, later after
+longer; five crashes in 60 s and it is given up, loudly, while the others go on. A row that says a person has to act
 (child.EXIT_REFUSED) is tried again every 10 s and never given up.
 """
 
@@ -18,7 +18,7 @@ from typing import Protocol
 from . import child
 from .processes import Process
 
-BACKOFF_S = (0.3, 0.6, 1.2, 2.4, 5.0)
+BACKOFF_S = (0.1, 0.5, 1.2, 2.4, 5.0)
 BUDGET = 5  # crashes within WINDOW_S
 WINDOW_S = 60.0
 REFUSED_RETRY_S = 10.0
