@@ -4,18 +4,20 @@ Lenses come from the site file or from calibration files as ROS's camera_calibra
 for the site file. It has no arithmetic of its own: that is fusion/alignment.py's.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
 import numpy as np
 from msgspec.structs import replace
 
 from ..fusion.alignment import PARAMETERS, PRIOR_SD, Alignment, align, walks
 from ..messages import CameraFrame, RadarFrame
 from ..nodes.session import Session
-from ..sitefile import Camera, Pinhole, Radar
+from ..sitefile import Camera, Detector, Pinhole, Radar
 from .errors import LaunchError
 
 UNDECIDED_COST = 0.1  # lenses whose mean cost a box differs by less are not told apart
@@ -82,7 +84,9 @@ def fragment(camera: Camera, found: Alignment, why: str) -> str:
     if camera.timestamps:
         lines.append(f"timestamps = {_quoted(camera.timestamps)}")
     if latency_s > 0:
-        lines.append(f"latency_s = {latency_s:.3f}  # its time stamps lag behind the radar's by this")
+        unless = "; not taken off a file's" if camera.timestamps else ""
+        lines.append(f"latency_s = {latency_s:.3f}  # its time stamps lag behind the radar's by this{unless}")
+    lines += _detector_table(camera.detector)
     lines += [
         "[cameras.calibration]",
         'model = "pinhole"',
@@ -128,6 +132,13 @@ def in_words(radar: Radar, camera: Camera, ranked: list[tuple[str, Alignment]]) 
         gap = alignment.cost - best.cost
         verdict = "not told apart from" if gap < UNDECIDED_COST else "fits worse than"
         yield f"lens {other}: {verdict} {name} (cost {alignment.cost:.2f}, {best.cost:.2f})"
+
+
+def _detector_table(detector: Detector) -> list[str]:
+    """What differs from the defaults, as TOML."""
+    chosen, usual = msgspec.to_builtins(detector), msgspec.to_builtins(Detector())
+    lines = [f"{key} = {json.dumps(value)}" for key, value in chosen.items() if value != usual[key]]
+    return ["[cameras.detector]", *lines] if lines else []
 
 
 def _chosen(kind: str, wanted: str | None, there: tuple[Sensor, ...]) -> Sensor:

@@ -125,8 +125,7 @@ def calibrate(session: Path, table: Path) -> dict[str, Any]:
 def as_calibrated(room: Site, table: Path) -> Site:
     """The site with the camera of that fragment."""
     (camera,) = tomllib.loads(table.read_text())["cameras"]
-    found = msgspec.convert(camera, Camera)
-    return replace(room, cameras=(replace(found, detector=room.cameras[0].detector),))
+    return replace(room, cameras=(msgspec.convert(camera, Camera),))
 
 
 def heard_again(session: Session, late_s: float) -> Iterator[Arrival]:

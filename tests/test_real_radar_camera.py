@@ -58,7 +58,9 @@ def test_the_camera_is_found_beside_the_radar(room: tuple[Path, Session, dict[st
     assert sd["height_m"] < 0.1
     assert sd["tilt_deg"] < 1.5
     (camera,) = tomllib.loads((folder / "camera.toml").read_text())["cameras"]
-    assert msgspec.convert(camera, Camera).latency_s == pytest.approx(-pose["offset_s"], abs=1e-3)
+    table = msgspec.convert(camera, Camera)
+    assert table.latency_s == pytest.approx(-pose["offset_s"], abs=1e-3)
+    assert table.detector == recorded_room.site().cameras[0].detector
 
 
 @there
