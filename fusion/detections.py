@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..messages import CameraFrame, RadarFrame
 from ..sitefile import Area, Camera, Pinhole, Radar
-from .geometry import Floats, FloorMap, floor_map, pushed_covariance, radar_to_site
+from .geometry import Floats, FloorMap, floor_map, floor_slopes, pushed_covariance, radar_to_site
 
 HISTOGRAM = "hsv-8x8x4:1"
 FOOT_SD = 0.036  # of the box height: the scatter of HOG's box bottom around the feet (style.md section 3)
@@ -65,8 +65,7 @@ class CameraView:
         width, height = self._camera.calibration.image_size
         scale = np.array([width / frame.image_size[0], height / frame.image_size[1]])
         boxes = frame.boxes.astype(np.float64) * np.tile(scale, 2)
-        position, covariance = self._foot_points(boxes, FOOT_SD)
-        _, loose = self._foot_points(boxes, HALF_SD)
+        position, covariance, loose = self._foot_points(boxes)
         cut = boxes[:, 1] + boxes[:, 3] >= height - 2
         if cut.any() and isinstance(self._camera.calibration, Pinhole):
             position[cut], covariance[cut] = self._from_heads(boxes[cut])
@@ -85,22 +84,26 @@ class CameraView:
             histogram=histogram[kept] if histogram is not None and histogram.shape == (len(kept), 256) else None,
         )
 
-    def _foot_points(self, boxes: Floats, foot_sd: float) -> tuple[Floats, Floats]:
-        """Positions and covariances of the boxes' feet (protocols D3, D6); foot_sd in box heights."""
+    def _foot_points(self, boxes: Floats) -> tuple[Floats, Floats, Floats]:
+        """Positions of the boxes' feet, their covariances, and those of half bodies (protocols D3, D6)."""
         margin = self._camera.detector.foot_margin
         feet = np.column_stack((boxes[:, 0] + boxes[:, 2] / 2, boxes[:, 1] + boxes[:, 3] * (1 - margin)))
-        variance = np.column_stack((SIDE_SD * boxes[:, 2], foot_sd * boxes[:, 3])) ** 2
-        covariance = pushed_covariance(self._to_floor, feet, variance)
-        return self._to_floor(feet), covariance + CALIBRATION_SD_M**2 * np.eye(2)
+        position, across, along = floor_slopes(self._to_floor, feet)
+        calibration = CALIBRATION_SD_M**2 * np.eye(2)
+        tight, loose = (
+            pushed_covariance(across, along, np.column_stack((SIDE_SD * boxes[:, 2], foot_sd * boxes[:, 3])) ** 2)
+            + calibration
+            for foot_sd in (FOOT_SD, HALF_SD)
+        )
+        return position, tight, loose
 
     def _from_heads(self, boxes: Floats) -> tuple[Floats, Floats]:
         """The same for boxes cut off by the image's lower edge, from the head and an ordinary person's height."""
         heads = np.column_stack((boxes[:, 0] + boxes[:, 2] / 2, boxes[:, 1] + 0.05 * boxes[:, 3]))
         variance = np.column_stack((SIDE_SD * boxes[:, 2], FOOT_SD * boxes[:, 3])) ** 2
-        covariance = pushed_covariance(self._to_floor, heads, variance, PERSON_HEIGHT_M)
-        taller = self._to_floor(heads, PERSON_HEIGHT_M + PERSON_HEIGHT_SD_M)
-        position = self._to_floor(heads, PERSON_HEIGHT_M)
-        spread = taller - position
+        position, across, along = floor_slopes(self._to_floor, heads, PERSON_HEIGHT_M)
+        covariance = pushed_covariance(across, along, variance)
+        spread = self._to_floor(heads, PERSON_HEIGHT_M + PERSON_HEIGHT_SD_M) - position
         return position, covariance + spread[:, :, None] * spread[:, None, :] + CALIBRATION_SD_M**2 * np.eye(2)
 
 

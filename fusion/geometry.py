@@ -133,10 +133,16 @@ def _normalised(points: Floats) -> tuple[Floats, Floats]:
     return (points - centre) * scale, transform
 
 
-def pushed_covariance(to_floor: FloorMap, pixels: Floats, variance: Floats, height_m: float = 0.0) -> Floats:
-    """Pixel variances (N,2) through the floor map: covariances (N,2,2) in m2, by central differences of one pixel."""
-    across = (to_floor(pixels + _ACROSS, height_m) - to_floor(pixels - _ACROSS, height_m)) / 2
-    along = (to_floor(pixels + _ALONG, height_m) - to_floor(pixels - _ALONG, height_m)) / 2
+def floor_slopes(to_floor: FloorMap, pixels: Floats, height_m: float = 0.0) -> tuple[Floats, Floats, Floats]:
+    """Floor points (N,2) of pixels (N,2) in m, and how they move with a pixel across and along the image (N,2), by
+    central differences of one pixel."""
+    around = np.concatenate((pixels, pixels + _ACROSS, pixels - _ACROSS, pixels + _ALONG, pixels - _ALONG))
+    here, right, left, below, above = to_floor(around, height_m).reshape(5, -1, 2)
+    return here, (right - left) / 2, (below - above) / 2
+
+
+def pushed_covariance(across: Floats, along: Floats, variance: Floats) -> Floats:
+    """Pixel variances (N,2) on the floor, by its slopes (N,2): covariances (N,2,2) in m2."""
     return (
         across[:, :, None] * across[:, None, :] * variance[:, :1, None]
         + along[:, :, None] * along[:, None, :] * variance[:, 1:, None]
