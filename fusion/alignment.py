@@ -5,7 +5,8 @@ images, fall on the detector's boxes. Who is whose box is not known: pairs and p
 with a loss that shrugs at half-found people. It reads no files, and it trusts the radar's own pose.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, cast
 
 import msgspec
 import numpy as np
@@ -131,7 +132,8 @@ class _Fit:
         self._prior = np.array([*pose.position_m, pose.yaw_deg, pose.tilt_deg, pose.roll_deg, 0.0])
         moments = [(f.t_ns, f.boxes.astype(np.float64), *_where(bodies, f.t_ns)) for f in frames if len(f.boxes)]
         self._moments = [moment for moment in moments if len(moment[2])]
-        self.count = sum(len(moment[1]) for moment in self._moments)
+        self.count = sum(len(boxes) for _, boxes, _, _ in self._moments)
+        self._every = _every_pair(self._moments)
 
     def starts(self) -> list[Floats]:
         yaws, tilts, heights = np.meshgrid(YAW_STARTS_DEG, TILT_STARTS_DEG, HEIGHT_STARTS_M)
@@ -160,24 +162,25 @@ class _Fit:
 
         if not len(pairs):
             return solution
-        fitted = least_squares(off, (solution - self._prior) / PRIOR_SD, loss="cauchy", x_scale=0.1, max_nfev=30)
+        fitted = least_squares(
+            off, (solution - self._prior) / PRIOR_SD, loss=cast(Any, _shrug), x_scale=0.1, max_nfev=30
+        )
         return self._prior + fitted.x * PRIOR_SD
 
     def cost(self, solution: Floats) -> float:
         """Mean over all boxes, where one without a body costs PAIR_COST; the prior as least_squares counts it."""
         total = 0.0
-        for _, boxes, position, velocity in self._moments:
-            costs = self._costs(solution, boxes, position, velocity)
+        for costs in self._costs(solution):
             rows, columns = match(costs, PAIR_COST)
-            total += PAIR_COST * (len(boxes) - len(rows)) + float(costs[rows, columns].sum())
-        prior = float(np.log1p(((solution - self._prior) / PRIOR_SD) ** 2).sum())
+            total += PAIR_COST * (len(costs) - len(rows)) + float(costs[rows, columns].sum())
+        prior = float((((solution - self._prior) / PRIOR_SD) ** 2).sum())
         return (total + prior) / max(self.count, 1)
 
     def pairs(self, solution: Floats) -> Pairs:
         """The boxes that show a body, one to one in each image."""
         found = []
-        for t_ns, boxes, position, velocity in self._moments:
-            rows, columns = match(self._costs(solution, boxes, position, velocity), PAIR_COST)
+        for (t_ns, boxes, position, velocity), costs in zip(self._moments, self._costs(solution), strict=True):
+            rows, columns = match(costs, PAIR_COST)
             found.extend((t_ns, *boxes[r], *position[c], *velocity[c]) for r, c in zip(rows, columns, strict=True))
         table = np.array([row[1:] for row in found], np.float64).reshape(-1, 8)
         return Pairs(np.array([row[0] for row in found], np.int64), table[:, :4], table[:, 4:6], table[:, 6:])
@@ -206,16 +209,13 @@ class _Fit:
             parts.append(self.offsets_m(other, pairs.part(half != fitted_half)))
         return np.linalg.norm(np.concatenate(parts), axis=1)
 
-    def _costs(self, solution: Floats, boxes: Floats, position: Floats, velocity: Floats) -> Floats:
-        """(boxes, bodies)."""
-        count, bodies = len(boxes), len(position)
-        every = Pairs(
-            np.zeros(count * bodies, np.int64),
-            np.repeat(boxes, bodies, axis=0),
-            np.tile(position, (count, 1)),
-            np.tile(velocity, (count, 1)),
-        )
-        return np.log1p(self._residuals(solution, every) ** 2).sum(axis=1).reshape(count, bodies)
+    def _costs(self, solution: Floats) -> Iterator[Floats]:
+        """(boxes, bodies) for each moment; projected all at once, since there are many moments and many solutions."""
+        costs, at = np.log1p(self._residuals(solution, self._every) ** 2).sum(axis=1), 0
+        for _, boxes, position, _ in self._moments:
+            size = len(boxes) * len(position)
+            yield costs[at : at + size].reshape(len(boxes), len(position))
+            at += size
 
     def _residuals(self, solution: Floats, pairs: Pairs) -> Floats:
         """(N,3): across, at the feet and at the head, in standard deviations; large where a body is not in view."""
@@ -231,6 +231,29 @@ class _Fit:
         scatter[:, 0] = np.hypot(scatter[:, 0], SIDE_SD * width)
         scatter[:, 2] = np.hypot(scatter[:, 2], height * PERSON_HEIGHT_SD_M / PERSON_HEIGHT_M)
         return np.nan_to_num(np.column_stack((across, foot, head)) / scatter, nan=100.0)
+
+
+def _every_pair(moments: Sequence[tuple[int, Floats, Floats, Floats]]) -> Pairs:
+    """Each box with each body of its moment (t_ns, boxes, position, velocity)."""
+    times = [np.full(len(boxes) * len(place), t_ns, np.int64) for t_ns, boxes, place, _ in moments]
+    boxes = [np.repeat(boxes, len(place), axis=0) for _, boxes, place, _ in moments]
+    places = [np.tile(place, (len(boxes), 1)) for _, boxes, place, _ in moments]
+    velocities = [np.tile(velocity, (len(boxes), 1)) for _, boxes, _, velocity in moments]
+    none = np.zeros((0, 2))
+    return Pairs(
+        np.concatenate((np.zeros(0, np.int64), *times)),
+        np.concatenate((np.zeros((0, 4)), *boxes)),
+        np.concatenate((none, *places)),
+        np.concatenate((none, *velocities)),
+    )
+
+
+def _shrug(squares: Floats) -> Floats:
+    """The loss for least_squares, (3,N): Cauchy's for sightings, the plain square for the prior, which comes last."""
+    loss = np.stack((np.log1p(squares), 1 / (1 + squares), -1 / (1 + squares) ** 2))
+    prior = slice(-len(PARAMETERS), None)
+    loss[0, prior], loss[1, prior], loss[2, prior] = squares[prior], 1.0, 0.0
+    return loss
 
 
 def _where(bodies: Sequence[Walk], t_ns: int) -> tuple[Floats, Floats]:

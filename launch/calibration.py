@@ -22,6 +22,7 @@ from .errors import LaunchError
 
 UNDECIDED_COST = 0.1  # lenses whose mean cost a box differs by less are not told apart
 LOOSE = 0.5  # a value whose scatter is more than this share of its prior's is hardly better than the guess
+DOUBTFUL_M = 1.0  # a pose whose median residual is larger on what it was not fitted to is none
 Sensor = TypeVar("Sensor", Radar, Camera)
 
 
@@ -128,6 +129,8 @@ def in_words(radar: Radar, camera: Camera, ranked: list[tuple[str, Alignment]]) 
     yield f"residual on the floor: {_in_metres(best.residual_m)}"
     yield f"of it across the camera's view: {_in_metres(best.sideways_m)}"
     yield f"on the half not fitted to: {_in_metres(best.held_out_m)}"
+    if np.nanmedian(best.held_out_m) > DOUBTFUL_M:
+        yield "NOT TO BE USED: the halves of the recording disagree; record for longer, near and far, left and right"
     for other, alignment in ranked[1:]:
         gap = alignment.cost - best.cost
         verdict = "not told apart from" if gap < UNDECIDED_COST else "fits worse than"

@@ -10,14 +10,16 @@ import msgspec
 import numpy as np
 import pytest
 import recorded_room
-from whowhere.fusion.alignment import Walk, align
+from whowhere.drivers.simulated.streams import EPOCH_NS, streams
+from whowhere.fusion.alignment import Walk, align, walks
 from whowhere.fusion.geometry import project
 from whowhere.launch.calibration import read_lens
 from whowhere.launch.cli import main
+from whowhere.launch.commands.demo import SITE
 from whowhere.launch.errors import LaunchError
 from whowhere.messages import CameraFrame, RadarFrame
 from whowhere.nodes.session import Session
-from whowhere.sitefile import Camera, Detector, Pinhole, Pose
+from whowhere.sitefile import Camera, Detector, Pinhole, Pose, load_site
 
 there = pytest.mark.skipif(not recorded_room.DATA.is_dir(), reason=f"the recording in {recorded_room.DATA} is not here")
 SECOND_NS = 1_000_000_000
@@ -136,6 +138,24 @@ def test_a_known_pose_and_delay_are_found_from_a_poor_guess() -> None:
     assert found.offset_s == pytest.approx(-0.1, abs=0.03)
     assert np.median(found.held_out_m) < 0.1
     assert found.pairs > 0.95 * found.boxes
+
+
+def test_a_simulated_camera_is_found_through_ghosts_and_half_boxes() -> None:
+    """The demo's world, whose true pose is known; the guess is 25 degrees and half a metre off."""
+    site = load_site(SITE)
+    camera, radar = site.cameras[1], site.radars[0]
+    messages = list(streams(site, 60, EPOCH_NS))
+    truth = camera.calibration
+    assert isinstance(truth, Pinhole)
+    (x, y, height), pose = truth.pose.position_m, truth.pose
+    wrong = Pose(position_m=(x + 0.4, y - 0.3, height - 0.4), yaw_deg=pose.yaw_deg + 25, tilt_deg=pose.tilt_deg - 8)
+    bodies = walks([m for m in messages if isinstance(m, RadarFrame)], radar, site.area)
+    images = [m for m in messages if isinstance(m, CameraFrame) and m.source == camera.id]
+    found = align(bodies, images, msgspec.structs.replace(truth, pose=wrong), camera.detector)
+    there = found.camera.pose
+    assert there.position_m == pytest.approx((x, y, height), abs=0.4)
+    assert (there.yaw_deg, there.tilt_deg) == pytest.approx((pose.yaw_deg, pose.tilt_deg), abs=2.0)
+    assert np.nanmedian(found.held_out_m) < 0.5
 
 
 def test_too_little_in_common_is_said() -> None:
