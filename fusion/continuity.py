@@ -9,7 +9,7 @@ import numpy as np
 
 from .geometry import Floats
 from .kalman import predict
-from .tracks import Change, bhattacharyya
+from .tracks import UNSEEN_DECAY_S, Change, bhattacharyya
 
 MEMORY_S = 40.0  # a body lost for longer is a new one when it comes back
 STRIDE_M2_PER_S = 0.6  # how far a lost walker may have wandered, beyond what its filter predicts
@@ -62,7 +62,7 @@ class Continuity:
     def _odds(ghost: Ghost, born: Change) -> float:
         """The density (per m2) of finding the lost body here, times what its looks say."""
         gap_s = max((born.t_ns - ghost.lost_ns) / 1e9, 0.0)
-        mean, covariance = predict(ghost.mean[None], ghost.covariance[None], min(gap_s, MAX_DRIFT_S))
+        mean, covariance = predict(ghost.mean[None], ghost.covariance[None], min(gap_s, MAX_DRIFT_S), UNSEEN_DECAY_S)
         spread = covariance[0, :2, :2] + born.covariance[:2, :2] + STRIDE_M2_PER_S * gap_s * np.eye(2)
         apart = born.mean[:2] - mean[0, :2]
         distance2 = float(apart @ np.linalg.solve(spread, apart))

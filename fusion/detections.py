@@ -4,13 +4,15 @@ Cameras give foot points whose range error grows with distance; radars give clus
 targets with a polar error. Nothing here remembers anything.
 """
 
+from collections.abc import Callable
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from ..messages import CameraFrame, RadarFrame
 from ..sitefile import Area, Camera, Pinhole, Radar
-from .geometry import Floats, FloorMap, floor_map, floor_slopes, pushed_covariance, radar_to_site
+from .geometry import Floats, FloorMap, floor_map, floor_slopes, pixels_of, pushed_covariance, radar_to_site
 
 HISTOGRAM = "hsv-8x8x4:1"
 FOOT_SD = 0.036  # of the box height: the scatter of HOG's box bottom around the feet (style.md section 3)
@@ -19,6 +21,7 @@ SIDE_SD = 0.06  # of the box width
 CALIBRATION_SD_M = 0.20  # what an ordinary calibration leaves
 PERSON_HEIGHT_M, PERSON_HEIGHT_SD_M = 1.70, 0.10  # for boxes whose feet the image cuts off
 MAX_RANGE_SD_M = 2.5  # a foot point vaguer than this is no position
+EDGE_PX = 10.0
 OUTSIDE_M = 1.0  # how far outside the floor plan a detection may lie
 
 CAMERA_WEIGHT, RADAR_WEIGHT = 1.0, 0.4  # a radar frame comes more often and has more ghosts
@@ -37,7 +40,8 @@ class Detections(msgspec.Struct, frozen=True, kw_only=True):
     position (N,2) m; covariance (N,2,2) m2; score (N,), larger is surer; histogram (N,256) or None.
     weight (N,): how much a sighting counts towards believing that there is a body; one of weight 0 can tell where a
     known body is, and never begins one. loose (N,2,2) or None: the covariance where the sensor misjudged a body's
-    extent, as a box around its upper half does."""
+    extent, as a box around its upper half does. sees: of places (N,2), which the sensor would see a body at,
+    somebody in front aside; None where that cannot be said, as for a radar and who stands still."""
 
     source: str
     t_ns: int
@@ -46,6 +50,7 @@ class Detections(msgspec.Struct, frozen=True, kw_only=True):
     score: Floats
     weight: Floats
     loose: Floats | None = None
+    sees: Callable[[Floats], NDArray[np.bool_]] | None = None
     histogram: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
@@ -81,8 +86,20 @@ class CameraView:
             score=frame.scores[kept].astype(np.float64),
             weight=np.full(int(kept.sum()), CAMERA_WEIGHT),
             loose=loose[kept],
+            sees=self.sees,
             histogram=histogram[kept] if histogram is not None and histogram.shape == (len(kept), 256) else None,
         )
+
+    def sees(self, position: Floats) -> NDArray[np.bool_]:
+        """Of places (N,2), those where the camera has a whole person in its image."""
+        width, height = self._camera.calibration.image_size
+        seen = np.ones(len(position), bool)
+        for height_m in (0.0, PERSON_HEIGHT_M) if isinstance(self._camera.calibration, Pinhole) else (0.0,):
+            pixels = pixels_of(self._camera.calibration, position, height_m)
+            with np.errstate(invalid="ignore"):
+                inside = (pixels > EDGE_PX) & (pixels < np.array([width, height]) - EDGE_PX)
+            seen &= inside.all(axis=1)
+        return seen
 
     def _foot_points(self, boxes: Floats) -> tuple[Floats, Floats, Floats]:
         """Positions of the boxes' feet, their covariances, and those of half bodies (protocols D3, D6)."""

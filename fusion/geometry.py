@@ -61,6 +61,23 @@ def _pinhole_map(camera: Pinhole) -> FloorMap:
     return to_floor
 
 
+def pixels_of(calibration: Homography | Pinhole, floor: Floats, height_m: float = 0.0) -> Floats:
+    """Where points (N,2) of the floor, or at a height above it, appear in the image: (N,2) px, NaN behind the camera.
+
+    Lens distortion is left out: good enough to say what a camera looks at. A homography knows the floor only."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if isinstance(calibration, Homography):
+            matrix = fit_homography(np.asarray(calibration.floor_m), np.asarray(calibration.pixels_px))
+            mapped = np.column_stack((floor, np.ones(len(floor)))) @ matrix.T
+            ahead = mapped[:, 2] * (matrix[2] @ np.append(np.mean(calibration.floor_m, axis=0), 1.0)) > 0
+            return np.where(ahead[:, None], mapped[:, :2] / mapped[:, 2:], np.nan)
+        right, down, forward = axes_of(calibration.pose)
+        away = np.column_stack((floor, np.full(len(floor), height_m))) - np.asarray(calibration.pose.position_m)
+        depth = away @ forward
+        plane = np.column_stack((away @ right, away @ down)) / np.where(depth > 0.1, depth, np.nan)[:, None]
+        return plane * np.asarray(calibration.focal_px) + np.asarray(calibration.centre_px)
+
+
 def undistorted(camera: Pinhole, pixels: Floats) -> Floats:
     """Pixels (N,2) to the normalised image plane (N,2), radial and tangential distortion removed by fixed-point
     iteration (Brown's model, coefficients k1 k2 p1 p2 k3)."""

@@ -9,7 +9,7 @@ import numpy as np
 from .geometry import Floats
 
 ACCELERATION_PSD = 0.25  # m2/s3: people start, stop and turn
-VELOCITY_DECAY_S = 4.0
+VELOCITY_DECAY_S = 4.0  # while somebody sees the body
 FIRST_SPEED_SD = 0.9  # m/s, of a body just found
 
 
@@ -23,20 +23,22 @@ def begin(position: Floats, covariance: Floats) -> tuple[Floats, Floats]:
     return mean, spread
 
 
-def predict(mean: Floats, covariance: Floats, elapsed_s: float) -> tuple[Floats, Floats]:
-    """Both, `elapsed_s` later. Splitting the time into steps changes the result only through the slow decay."""
+def predict(
+    mean: Floats, covariance: Floats, elapsed_s: float, decay_s: float | Floats = VELOCITY_DECAY_S
+) -> tuple[Floats, Floats]:
+    """Both, `elapsed_s` later; decay_s: how long a velocity lasts, for all bodies or (N,) for each."""
     if elapsed_s <= 0:
         return mean, covariance
-    decay = np.exp(-elapsed_s / VELOCITY_DECAY_S)
-    reach = VELOCITY_DECAY_S * (1 - decay)
-    step = np.eye(4)
-    step[0, 2] = step[1, 3] = reach
-    step[2, 2] = step[3, 3] = decay
+    decay = np.broadcast_to(np.exp(-elapsed_s / np.asarray(decay_s)), len(mean))
+    step = np.tile(np.eye(4), (len(mean), 1, 1))
+    step[:, 0, 2] = step[:, 1, 3] = np.asarray(decay_s) * (1 - decay)
+    step[:, 2, 2] = step[:, 3, 3] = decay
     noise = np.zeros((4, 4))
     noise[[0, 1], [0, 1]] = elapsed_s**3 / 3
     noise[[0, 1, 2, 3], [2, 3, 0, 1]] = elapsed_s**2 / 2
     noise[[2, 3], [2, 3]] = elapsed_s
-    return mean @ step.T, step @ covariance @ step.T + ACCELERATION_PSD * noise
+    moved = (step @ mean[:, :, None])[:, :, 0]
+    return moved, step @ covariance @ step.transpose(0, 2, 1) + ACCELERATION_PSD * noise
 
 
 def innovation(mean: Floats, covariance: Floats, position: Floats, noise: Floats) -> tuple[Floats, Floats, Floats]:

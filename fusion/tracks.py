@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from .association import match
 from .detections import Detections
 from .geometry import Floats
-from .kalman import begin, innovation, predict, update
+from .kalman import VELOCITY_DECAY_S, begin, innovation, predict, update
 
 SECOND_NS = 1_000_000_000
 GATE = 18.0  # of the squared Mahalanobis distance; 13.8 is 99.9 %, the rest is for boxes around half a body
 NEW_BODY_COST = 20.0  # a pairing costlier than this (Mahalanobis2 + log-determinant + looks) is a new body
 LOOSE_COST = 8.0  # in the same units, twice nats: one detection in fifty holds half a body
 LOOKS_WEIGHT = 14.0
+LOOKS_MOST = 12.0
 LOOKS_LIKE = 0.45  # Bhattacharyya distance at which looks say neither yes nor no
 LOOKS_MEMORY, RECENT_MEMORY = 0.95, 0.6  # per camera sighting
 ALONE_M = 1.2  # looks are learnt from bodies farther from all others than this: boxes of neighbours mix
@@ -28,8 +29,13 @@ NO_BIRTH_M = 0.45  # a spare detection this near a body seen in the same frame i
 CONFIRM_WEIGHT = 4.0  # of sightings: detections.CAMERA_WEIGHT and RADAR_WEIGHT
 TENTATIVE_S = 0.7  # an unconfirmed body not seen for this long was a false alarm
 WALKING_M_S = 0.35
-LOST_S = 4.0  # a confirmed body not seen for this long is lost
-TWIN_M, TWIN_S = 0.9, 1.0  # two bodies this near for this long that no sensor ever saw apart are one
+COASTING_S, UNSEEN_DECAY_S = 0.5, 0.8  # whoever vanishes from sight has most often stopped
+LOST_S = 12.0  # a confirmed body that nobody could see for this long is lost
+MISSED_S = 4.0  # and one that cameras looked at for this long in vain
+LONGEST_LOOK_S = 0.5  # what one frame may add to that
+TWIN_M, TWIN_S = 0.9, 1.0  # two bodies this near for this long that no sensor ever saw apart are one,
+TWIN_LOOKS = 0.5  # if they look alike (Bhattacharyya distance);
+TWIN_BLIND_M = 0.5  # where a radar alone knows one of them, they must be nearer
 APART_MEMORY_S = 6.0
 
 Kind = Literal["born", "lost", "merged"]
@@ -60,6 +66,7 @@ class Tracker:
         self.confirmed = np.zeros(0, bool)
         self.born_ns = np.zeros(0, np.int64)
         self.seen_ns = np.zeros(0, np.int64)
+        self.missed_s = np.zeros(0)  # for how long cameras have looked at it in vain
         self.heading = np.zeros(0)  # rad from +x, of the last walking: who stands keeps facing as they came
         self.looks = np.zeros((0, 256))  # learnt while alone
         self.recent = np.zeros((0, 256))  # of the last sightings
@@ -69,6 +76,7 @@ class Tracker:
         self._next = 1
         self._apart: dict[tuple[int, int], int] = {}  # pairs a sensor saw in one frame, and when
         self._near: dict[tuple[int, int], int] = {}  # pairs close together, and since when
+        self._looked_ns: dict[str, int] = {}  # per camera, when it last looked
 
     def update(self, seen: Detections) -> None:
         """Move on to the detections' time, give each to its body, begin and end bodies."""
@@ -79,6 +87,7 @@ class Tracker:
             others, more = match(self._loose_costs(seen, seen.loose, bodies, rows), NEW_BODY_COST)
             self._absorb(seen, seen.loose, others, more)
             bodies, rows = np.append(bodies, others), np.append(rows, more)
+        self._miss(seen, bodies)
         self._remember_apart(seen.t_ns, bodies)
         spare = seen.weight > 0
         spare[rows] = False
@@ -92,10 +101,13 @@ class Tracker:
         """Predict to `t_ns` and end what has not been seen for too long."""
         if t_ns > self.t_ns:
             elapsed_s = (t_ns - self.t_ns) / SECOND_NS if self.t_ns else 0.0
-            self.mean, self.covariance = predict(self.mean, self.covariance, elapsed_s)
+            unseen = t_ns - self.seen_ns > COASTING_S * SECOND_NS
+            decay_s = np.where(unseen, UNSEEN_DECAY_S, VELOCITY_DECAY_S)
+            self.mean, self.covariance = predict(self.mean, self.covariance, elapsed_s, decay_s)
             self.t_ns = t_ns
         unseen_s = (self.t_ns - self.seen_ns) / SECOND_NS
         over: NDArray[np.bool_] = unseen_s > np.where(self.confirmed, LOST_S, TENTATIVE_S)
+        over |= self.missed_s > MISSED_S
         if over.any():
             for row in np.flatnonzero(np.logical_and(over, self.confirmed)):
                 self._report("lost", int(row))
@@ -124,7 +136,7 @@ class Tracker:
     def _looks_cost(self, histogram: NDArray[np.float32]) -> Floats:
         distance = bhattacharyya(self.looks, histogram.astype(np.float64))
         known = (self.looks.max(axis=1) > 0)[:, None]
-        return np.where(known, LOOKS_WEIGHT * (distance - LOOKS_LIKE), 0.0)
+        return np.where(known, np.clip(LOOKS_WEIGHT * (distance - LOOKS_LIKE), -LOOKS_MOST, LOOKS_MOST), 0.0)
 
     def _absorb(self, seen: Detections, covariance: Floats, bodies: NDArray[np.intp], rows: NDArray[np.intp]) -> None:
         if not len(bodies):
@@ -140,6 +152,17 @@ class Tracker:
             self._learn_looks(bodies, seen.histogram[rows].astype(np.float64))
         for body in bodies:
             self.sources[body][seen.source] = seen.t_ns
+
+    def _miss(self, seen: Detections, bodies: NDArray[np.intp]) -> None:
+        """Bodies that this camera should have seen and did not; time since its last frame counts."""
+        if seen.sees is None:
+            return
+        last_ns = self._looked_ns.get(seen.source, seen.t_ns)
+        self._looked_ns[seen.source] = seen.t_ns
+        self.missed_s[bodies] = 0.0
+        missed = seen.sees(self.mean[:, :2])
+        missed[bodies] = False
+        self.missed_s[missed] += min((seen.t_ns - last_ns) / SECOND_NS, LONGEST_LOOK_S)
 
     def _learn_looks(self, bodies: NDArray[np.intp], fresh: Floats) -> None:
         known = (self.recent[bodies].max(axis=1) > 0)[:, None]
@@ -188,6 +211,7 @@ class Tracker:
         self.born_ns = np.append(self.born_ns, np.full(count, seen.t_ns))
         self.seen_ns = np.append(self.seen_ns, np.full(count, seen.t_ns))
         self.heading = np.append(self.heading, np.zeros(count))
+        self.missed_s = np.append(self.missed_s, np.zeros(count))
         looks = np.zeros((count, 256)) if seen.histogram is None else seen.histogram[rows].astype(np.float64)
         self.looks = np.concatenate((self.looks, looks))
         self.recent = np.concatenate((self.recent, looks))
@@ -212,8 +236,12 @@ class Tracker:
         near: dict[tuple[int, int], int] = {}
         rows = np.flatnonzero(self.confirmed)
         gaps = np.linalg.norm(self.mean[rows][:, None, :2] - self.mean[rows][None, :, :2], axis=2)
+        known = self.looks[rows].max(axis=1) > 0
+        alike = bhattacharyya(self.looks[rows], self.looks[rows]) < TWIN_LOOKS
+        both = known[:, None] & known[None, :]
+        twins = np.where(both, alike & (gaps < TWIN_M), gaps < TWIN_BLIND_M)
         absorbed = np.zeros(len(self.number), bool)
-        for i, j in zip(*np.nonzero(np.triu(gaps < TWIN_M, 1)), strict=True):
+        for i, j in zip(*np.nonzero(np.triu(twins, 1)), strict=True):
             older, younger = int(rows[i]), int(rows[j])
             pair = (int(self.number[older]), int(self.number[younger]))
             since = self._near.get(pair, t_ns)
@@ -251,6 +279,7 @@ class Tracker:
         arrays = {name: getattr(self, name) for name in _ARRAYS}
         pairs = {name: [[*pair, when] for pair, when in getattr(self, name).items()] for name in ("_apart", "_near")}
         plain = {"t_ns": self.t_ns, "gated_out": self.gated_out, "next": self._next, "sources": self.sources}
+        plain["looked_ns"] = self._looked_ns
         return {**arrays, **pairs, **plain}
 
     @classmethod
@@ -261,11 +290,24 @@ class Tracker:
         for name in ("_apart", "_near"):
             setattr(tracker, name, {(first, second): when for first, second, when in state[name]})
         tracker.t_ns, tracker.gated_out, tracker._next = state["t_ns"], state["gated_out"], state["next"]
+        tracker._looked_ns = dict(state["looked_ns"])
         tracker.sources = [dict(sources) for sources in state["sources"]]
         return tracker
 
 
-_ARRAYS = ("number", "mean", "covariance", "weight", "confirmed", "born_ns", "seen_ns", "heading", "looks", "recent")
+_ARRAYS = (
+    "number",
+    "mean",
+    "covariance",
+    "weight",
+    "confirmed",
+    "born_ns",
+    "seen_ns",
+    "missed_s",
+    "heading",
+    "looks",
+    "recent",
+)
 
 
 def bhattacharyya(first: Floats, second: Floats) -> Floats:
