@@ -37,10 +37,11 @@ def describe(
         people.append(_body(t_ns, tracker, row_of[body], naming, _candidates(names, probability[:, column]), heard))
     sure = {person.id for person in people}
     rows = [row_of[body] for body in bodies]
+    places = tracker.mean[rows, :2], tracker.covariance[rows, :2, :2]
     for index, (name, heard, devices) in enumerate(radio):
         if name not in sure and heard and t_ns - max(heard.values()) < HEARD_MEMORY_NS:
             since_ns = published.get(name, t_ns)
-            people.append(_identity(t_ns, since_ns, name, heard, tracker, rows, probability[index], grid, devices))
+            people.append(_identity(t_ns, since_ns, name, heard, places, probability[index], grid, devices))
     return people
 
 
@@ -76,26 +77,23 @@ def _identity(
     since_ns: int,
     name: str,
     heard: dict[str, int],
-    tracker: Tracker,
-    rows: list[int],
+    places: tuple[Floats, Floats],
     probability: Floats,
     grid: WirelessGrid,
     devices: list[int],
 ) -> Person:
-    """The posterior mean over the bodies it may be and where its radio says it is."""
-    weights = [float(p) for p in probability]
-    means = [tracker.mean[row, :2] for row in rows]
-    spreads = [tracker.covariance[row, :2, :2] for row in rows]
+    """The posterior mean over the bodies it may be, at `places` (means and covariances), and where its radio says it
+    is."""
+    weights: list[float] = probability.tolist()
     away = max(1.0 - sum(weights), 0.0)
-    for device in devices:
-        mean, spread = grid.position(device)
-        means.append(mean)
-        spreads.append(spread)
-        weights.append(away / len(devices))
+    weights += [away / len(devices)] * len(devices)
     share = np.asarray(weights) / max(sum(weights), 1e-12)
-    centre = np.einsum("k,kc->c", share, np.asarray(means))
-    apart = np.asarray(means) - centre
-    covariance = np.einsum("k,kcd->cd", share, np.asarray(spreads)) + np.einsum("k,kc,kd->cd", share, apart, apart)
+    unseen = [grid.position(device) for device in devices]
+    means = np.concatenate((places[0], np.reshape([mean for mean, _ in unseen], (-1, 2))))
+    spreads = np.concatenate((places[1], np.reshape([spread for _, spread in unseen], (-1, 2, 2))))
+    centre = np.einsum("k,kc->c", share, means)
+    apart = means - centre
+    covariance = np.einsum("k,kcd->cd", share, spreads) + np.einsum("k,kc,kd->cd", share, apart, apart)
     return Person(
         id=name,
         x_m=float(centre[0]),
@@ -111,7 +109,7 @@ def _identity(
 
 def _candidates(names: list[str], probability: Floats) -> tuple[tuple[str, float], ...]:
     """(name, probability), most probable first, "unknown" taking the rest."""
-    mentioned = [(name, round(float(p), 4)) for name, p in zip(names, probability, strict=True) if p >= MENTION]
+    mentioned = [(names[row], round(float(probability[row]), 4)) for row in np.flatnonzero(probability >= MENTION)]
     unknown = max(1.0 - sum(p for _, p in mentioned), 0.0)
     return tuple(sorted([*mentioned, ("unknown", round(unknown, 4))], key=lambda entry: (-entry[1], entry[0])))
 
