@@ -1,5 +1,5 @@
-"""The radar parser against two naive ones: value by value with struct, and byte by byte to the magic word, as the
-vendor's own script searches; the second finds the magic word with one call, so that decoding alone is compared.
+"""The radar parser against two naive ones: value by value with struct, and byte by byte to the magic word; the
+second finds the magic word with one call, so that decoding alone is compared.
 
 Same chunks, same acceptance rules (all TLVs there before the next magic word, slack, ranges, a refused packet costs one
 byte), the same RadarFrame messages out; the naive ones leave labels, time stamps, gaps and counters away.
