@@ -38,6 +38,7 @@ def run(module: str, config: NodeConfig, supervisor_pid: int) -> None:
         _leave(EXIT_REFUSED)
     except Exception as error:
         _complain(config, error)
+        _keep_trace(config)
         _leave(EXIT_CRASHED)
 
 
@@ -66,9 +67,13 @@ def _die_with(supervisor_pid: int, name: str) -> None:
 
 
 def _complain(config: NodeConfig, error: Exception) -> None:
-    """One sentence for people, the whole trace into the run's folder for those who mend whowhere."""
+    """One sentence for people."""
     sys.stderr.write(f"{config.name}: {in_one_sentence(error)}\n")  # in one piece: others write there too
     sys.stderr.flush()
+
+
+def _keep_trace(config: NodeConfig) -> None:
+    """The whole trace into the run's folder, for those who mend whowhere."""
     with contextlib.suppress(OSError):  # no folder to write to: the sentence has been said
         (Path(config.run_dir) / f"{config.name}.crash").write_text(traceback.format_exc(), encoding="utf-8")
 

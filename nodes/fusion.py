@@ -33,7 +33,9 @@ def main(config: NodeConfig, stop: threading.Event) -> None:
                 for message in engine.step(received.message):
                     publisher.forward(with_ranges(message, ledger))
                     heartbeat.count(message)
-            heartbeat.beat(counters={**engine.counters, **ledger.counters, **subscriber.counters})
+            heartbeat.beat(
+                detail=ledger.complaint(), counters={**engine.counters, **ledger.counters, **subscriber.counters}
+            )
 
 
 def resume(site: Site, bus: Bus) -> tuple[Engine, str]:

@@ -19,6 +19,7 @@ class _Topic:
     before_t_ns: int = 0
     before_seq: int = -1
     refused: str = ""  # an impostor's boot
+    refused_t_ns: int = 0  # when it was last heard
     ranges: list[tuple[str, int, int]] = field(default_factory=list)
 
 
@@ -49,15 +50,25 @@ class Ledger:
         return {topic: tuple(entry.ranges) for topic, entry in sorted(self._topics.items())}
 
     def conflicts(self) -> dict[str, str]:
-        """Per contested topic the boot id that is being refused."""
-        return {topic: entry.refused for topic, entry in self._topics.items() if entry.refused}
+        """Per contested topic the boot id that is being refused, until it has been silent for TAKEOVER_NS."""
+        return {
+            topic: entry.refused
+            for topic, entry in self._topics.items()
+            if entry.refused and entry.t_ns - entry.refused_t_ns < TAKEOVER_NS
+        }
+
+    def complaint(self) -> str:
+        """A sentence where two sources have one name, "" where none do."""
+        names = ", ".join(sorted({topic.partition("/")[2] for topic in self.conflicts()}))
+        return f"two sources are called {names}: the second one is not listened to; rename or stop it" if names else ""
 
     def _take_over(self, entry: _Topic, boot: str, t_ns: int) -> bool:
         if boot == entry.before:  # it was not dead: the newcomer is the impostor
-            entry.refused, entry.before = entry.boot, ""
+            entry.refused, entry.refused_t_ns, entry.before = entry.boot, t_ns, ""
             entry.boot, entry.t_ns = boot, max(entry.before_t_ns, t_ns)
             return True
         if boot == entry.refused and t_ns - entry.t_ns < TAKEOVER_NS:
+            entry.refused_t_ns = entry.t_ns  # by the live source's clock: the other may be wrong
             return False
         self.counters["restarted"] += 1
         entry.before, entry.before_t_ns, entry.refused = entry.boot, entry.t_ns, ""

@@ -51,7 +51,10 @@ def test_of_two_live_sources_with_one_name_the_first_stays():
     assert verdicts["two"] == [True] + [False] * 14
     assert ledger.counters["refused"] == 14
     assert ledger.conflicts() == {"radar/a": "two"}
+    assert "two sources are called a" in ledger.complaint()
     assert ledger.counters["missed"] == 0
+    assert ledger.admit("radar/a", "one", 20, 2 * SECOND_NS + TAKEOVER_NS)
+    assert ledger.complaint() == ""
 
 
 def test_the_second_of_two_sources_takes_over_when_the_first_is_gone():

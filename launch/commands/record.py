@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         supervisor.run(stop, progress.poll)
         progress.poll()
     progress.done()
-    return 1 if supervisor.given_up or not progress.last else 0
+    return 1 if supervisor.given_up or not progress.last or progress.last.state == "refused" else 0
 
 
 class _Progress:
