@@ -240,7 +240,7 @@ class Demo:
         assert self.process.wait(25) == 0, self.errors
         figures = json.loads((self.folder / "out").read_text().splitlines()[-1])
         time.sleep(1.0)  # the kernel tidies up
-        return {**figures, "left_over": [pid for pid in family if Path(f"/proc/{pid}").exists()]}
+        return {**figures, "left_over": [pid for pid in family if _is_alive(pid)]}
 
 
 def last_log_ns(path: Path) -> int:
@@ -254,6 +254,13 @@ def _is_well(heard: Heard) -> bool:
 
 def _sensed_ns(heard: Heard) -> int:
     return heard.message.t_ns
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"  # a zombie waits for init
+    except OSError:
+        return False
 
 
 def _name(pid: int) -> str:
