@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from whowhere.drivers.camera.capture import Capture, Image, open_camera
+from whowhere.drivers.camera.capture import Capture, Complaints, Image, open_camera
 from whowhere.drivers.camera.child import Thinning
 from whowhere.drivers.camera.mjpeg import MjpegParser, redacted
 from whowhere.drivers.errors import DeviceLost, DeviceNotFound, DeviceRefused
@@ -120,6 +120,16 @@ def test_folder_gives_every_image_in_order_and_ends(tmp_path: Path):
     assert capture.counters["garbage"] == 1
     assert pid
     assert not is_alive(pid)
+
+
+def test_what_libjpeg_complains_about_is_noticed_and_kept_quiet(capfd: pytest.CaptureFixture[str]):
+    complaints, made = Complaints(), []
+    for text in (b"Corrupt JPEG data\n", b"", b"again\n"):
+        with complaints:
+            os.write(2, text)
+        made.append(complaints.were_made)
+    assert made == [True, False, True]
+    assert capfd.readouterr().err == ""
 
 
 def test_video_gives_every_frame_with_the_times_of_its_file(tmp_path: Path):

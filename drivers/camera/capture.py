@@ -54,7 +54,8 @@ class Capture:
     """One camera. is_finished: a file or folder has been read to its end.
 
     counters: frames (delivered), skipped (live frames replaced by newer ones), thinned (live frames beyond the
-    camera's fps), garbage (what was no image), opened (how often the capture process was started).
+    camera's fps), garbage (what was no image), damaged (JPEGs with errors in them, delivered as far as they could be
+    read), opened (how often the capture process was started).
     """
 
     def __init__(self, config: Camera, stall_s: float | None = None) -> None:
@@ -69,8 +70,9 @@ class Capture:
         self._before = (0, 0, 0)  # skipped, thinned, garbage of capture processes that are gone
         self._lost = (0, 0, 0)  # of this one
         self.is_finished = False
-        self.counters = {"frames": 0, "skipped": 0, "thinned": 0, "garbage": 0, "opened": 0}
+        self.counters = {"frames": 0, "skipped": 0, "thinned": 0, "garbage": 0, "damaged": 0, "opened": 0}
         self._undecodable = 0
+        self._complaints = Complaints()
 
     @property
     def pid(self) -> int | None:
@@ -188,8 +190,10 @@ class Capture:
         if kind == RAW:
             pixels = np.frombuffer(payload, np.uint8).reshape(rows, columns, -1)
         elif kind == ENCODED:
-            pixels = _decoded(payload)
+            with self._complaints as complaints:
+                pixels = _decoded(payload)
             self._undecodable += pixels is None
+            self.counters["damaged"] += complaints.were_made and pixels is not None
         self._count()
         return kind, None if pixels is None else Image(pixels, t_ns, number)
 
@@ -213,6 +217,32 @@ class Capture:
     @property
     def _name(self) -> str:
         return f"camera {self._config.id}"
+
+
+class Complaints:
+    """What libjpeg writes to standard error about damaged pictures, one line each and with no way to turn it off, is
+    kept from there while this context is open; were_made tells afterwards whether there was anything."""
+
+    def __init__(self) -> None:
+        self._paper = os.memfd_create("complaints") if hasattr(os, "memfd_create") else os.open(os.devnull, os.O_RDWR)
+        self._stderr = -1
+        self.were_made = False
+
+    def __enter__(self) -> Self:
+        self._stderr = os.dup(2)
+        os.dup2(self._paper, 2)
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        os.dup2(self._stderr, 2)
+        os.close(self._stderr)
+        self.were_made = os.fstat(self._paper).st_size > 0
+        if self.were_made:
+            os.ftruncate(self._paper, 0)
+            os.lseek(self._paper, 0, os.SEEK_SET)
+
+    def __del__(self) -> None:
+        os.close(self._paper)
 
 
 def open_camera(config: Camera, stall_s: float | None = None) -> Capture:
