@@ -207,14 +207,11 @@ class Demo:
         return row
 
     def _all_speak(self, killed_s: float, killed_ns: int) -> float | None:
-        times = []
-        for name in (*SENSORS, "fusion"):
-            prefix = OUTPUT[name]
-            times.append(
-                self.watch.first(
-                    killed_s, lambda h, p=prefix: h.topic.startswith(p) and _sensed_ns(h) > killed_ns + 500_000_000
-                )
-            )
+        later_ns, prefixes = killed_ns + 500_000_000, tuple(OUTPUT[name] for name in (*SENSORS, "fusion"))
+        times = [
+            self.watch.first(killed_s, lambda h, p=p: h.topic.startswith(p) and h.message.t_ns > later_ns)
+            for p in prefixes
+        ]
         return None if None in times else max(t for t in times if t is not None)
 
     def _page_answers(self, killed_s: float) -> float | None:
@@ -250,10 +247,6 @@ def last_log_ns(path: Path) -> int:
 
 def _is_well(heard: Heard) -> bool:
     return isinstance(heard.message, Health) and heard.message.state == "ok"
-
-
-def _sensed_ns(heard: Heard) -> int:
-    return heard.message.t_ns
 
 
 def _is_alive(pid: int) -> bool:
