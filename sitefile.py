@@ -147,7 +147,7 @@ class Fusion(_Table, frozen=True, kw_only=True):
     idle_s: Positive = 2.0  # a source silent for longer stops holding the line
     future_s: Positive = 1.0  # a message this far ahead of every other source is refused
     scene_hz: Positive = 5.0
-    checkpoint_s: Positive = 2.0
+    checkpoint_s: Positive = 1.0
     confirm_probability: Share = 0.95
     release_probability: Share = 0.6
     confirm_hold_s: NotNegative = 1.0

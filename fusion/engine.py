@@ -38,6 +38,7 @@ from .tracks import Tracker
 from .wireless import WirelessGrid
 
 SOURCE = "fusion"
+STATE_VERSION = 2  # of what `snapshot` saves; another one is not restored
 UNSEEN_VARIANCE_M2 = 1e6  # a lost body's place says nothing about a signal
 
 
@@ -225,13 +226,15 @@ class Engine:
         """The whole state as bytes."""
         parts = {name: getattr(self, f"_{name}").state() for name in _PARTS}
         plain = {name: getattr(self, f"_{name}") for name in _PLAIN}
-        return packing.pack({"site_hash": self.site_hash, **parts, **plain})
+        return packing.pack({"version": STATE_VERSION, "site_hash": self.site_hash, **parts, **plain})
 
     @classmethod
     def restore(cls, site: Site, state: bytes) -> "Engine":
         """The engine that `snapshot` saved. Raises ValueError for a state of another site or another program."""
         engine = cls(site)
         saved = packing.unpack(state)
+        if saved.get("version") != STATE_VERSION:
+            raise ValueError(f"this state was saved by another version of whowhere ({saved.get('version')})")
         if saved.get("site_hash") != engine.site_hash:
             raise ValueError(f"this state belongs to site {saved.get('site_hash')}, not to {engine.site_hash}")
         try:

@@ -101,7 +101,7 @@ class Tracker:
         """Predict to `t_ns` and end what has not been seen for too long."""
         if t_ns > self.t_ns:
             elapsed_s = (t_ns - self.t_ns) / SECOND_NS if self.t_ns else 0.0
-            unseen = t_ns - self.seen_ns > COASTING_S * SECOND_NS
+            unseen = self.t_ns - self.seen_ns > COASTING_S * SECOND_NS  # a gap in which nobody looked does not count
             decay_s = np.where(unseen, UNSEEN_DECAY_S, VELOCITY_DECAY_S)
             self.mean, self.covariance = predict(self.mean, self.covariance, elapsed_s, decay_s)
             self.t_ns = t_ns
