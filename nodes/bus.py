@@ -9,6 +9,7 @@ Publishers and subscribers belong to one thread each.
 import secrets
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -173,6 +174,15 @@ def unpack(frames: Sequence[bytes]) -> Received:
     return Received(topic, message, decode_stamp(frames[1]), frames[2])
 
 
+def _unpack_all(answer: Sequence[bytes]) -> list[Received]:
+    """The messages in an answer of the hub; what is garbage there was garbage on the bus and is left out."""
+    messages = []
+    for at in range(1, len(answer), 3):
+        with suppress(BadMessage):
+            messages.append(unpack(answer[at : at + 3]))
+    return messages
+
+
 class Service:
     """Asks the hub: the snapshot for late joiners, and its clock."""
 
@@ -188,7 +198,14 @@ class Service:
         answer = self._ask([b"snapshot", *(prefix.encode() for prefix in prefixes)], timeout_s)
         if answer is None:
             raise BusError(silence(self.bus))
-        return [unpack(answer[at : at + 3]) for at in range(1, len(answer), 3)]
+        return _unpack_all(answer)
+
+    def recent(self, timeout_s: float = 2.0) -> list[Received]:
+        """What sensors sent in the last seconds, in the order in which it passed the hub. Raises BusError."""
+        answer = self._ask([b"recent"], timeout_s)
+        if answer is None:
+            raise BusError(silence(self.bus))
+        return _unpack_all(answer)
 
     def clock(self, timeout_s: float = 2.0) -> tuple[float, float] | None:
         """One measurement by four timestamps: (this clock minus the hub's in s, round-trip delay in s), or None."""

@@ -1,13 +1,15 @@
 """The hub: where publishers and subscribers meet, where late joiners ask, and whose clock is the site's.
 
 Forwarding is ZeroMQ's own C loop in a thread; no message passes through Python on its way. Beside it one socket
-answers two questions: `snapshot` (the last message of each topic of LATE_JOINER_KINDS; single locations are not kept,
-the scene holds them all) and `clock`. The hub publishes the site in force, so that it is there after any restart.
+answers three questions: `snapshot` (the last message of each topic of LATE_JOINER_KINDS; single locations are not kept,
+the scene holds them all), `recent` (what sensors sent in the last seconds, so that a restarted fusion node misses
+nothing) and `clock`. The hub publishes the site in force, so that it is there after any restart.
 It stores nothing on disk and understands no message.
 """
 
 import threading
 import time
+from collections import deque
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
@@ -16,14 +18,17 @@ import msgspec
 import zmq
 from zmq.auth.thread import ThreadAuthenticator
 
-from ..messages import LATE_JOINER_KINDS, MAX_BODY_BYTES, SiteInForce
+from ..messages import LATE_JOINER_KINDS, MAX_BODY_BYTES, SENSOR_KINDS, SiteInForce
 from ..sitefile import Bus, site_as_json
 from . import reach
 from .bus import QUEUE, BusError, Publisher
 from .health import Heartbeat
 from .node import NodeConfig
 
+RECENT_S, RECENT_MESSAGES = 8.0, 4000  # what `recent` remembers
+AT_ONCE = 200  # messages looked at between two questions
 KEPT_TOPICS = 4096  # a bound for a bus on which names go wild
+RECENT_KINDS = (*SENSOR_KINDS, "health")
 _TAP = "inproc://tap"
 
 
@@ -38,6 +43,8 @@ class Hub:
         self.counters = {"kept": 0, "asked": 0, "malformed": 0}
         self._bus = bus
         self._last: dict[bytes, list[bytes]] = {}
+        self._is_listening = False
+        self._recent: deque[tuple[float, list[bytes]]] = deque(maxlen=RECENT_MESSAGES)
         self._context = zmq.Context()
         with ExitStack() as undo:
             undo.callback(self._context.destroy, 0)
@@ -67,10 +74,31 @@ class Hub:
         if self._services in ready:  # first, since a clock is being read
             self._answer(self._services.recv_multipart(), time.time_ns())
         if self._tap in ready:
-            frames = self._tap.recv_multipart()
-            if frames[0] in self._last or len(self._last) < KEPT_TOPICS:
+            self._remember(time.monotonic())
+
+    def _remember(self, now_s: float) -> None:
+        for _ in range(AT_ONCE):
+            try:
+                frames = self._tap.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                break
+            kind = frames[0].partition(b"/")[0].decode(errors="replace")
+            if kind == "checkpoint" and not self._is_listening:
+                self._listen()
+            if kind in RECENT_KINDS:
+                self._recent.append((now_s, frames))
+            if kind in LATE_JOINER_KINDS and (frames[0] in self._last or len(self._last) < KEPT_TOPICS):
                 self._last[frames[0]] = frames
-            self.counters["kept"] = len(self._last)
+        while self._recent and self._recent[0][0] < now_s - RECENT_S:
+            self._recent.popleft()
+        self.counters["kept"] = len(self._last)
+
+    def _listen(self) -> None:
+        """There is a fusion node: remember what it may have to catch up with, and keep it coming while it is away. Not
+        before, since a publisher that waits for listeners must not take the hub for one."""
+        for kind in SENSOR_KINDS:
+            self._tap.setsockopt(zmq.SUBSCRIBE, f"{kind}/".encode())
+        self._is_listening = True
 
     def _answer(self, frames: list[bytes], now_ns: int) -> None:
         cut = frames.index(b"") + 1 if b"" in frames else 0  # the envelope of a REQ socket ends with an empty frame
@@ -80,11 +108,13 @@ class Hub:
             prefixes = tuple(question[1:]) or (b"",)
             kept = [frame for topic, last in self._last.items() if topic.startswith(prefixes) for frame in last]
             answer = [b"snapshot", *kept]
+        elif cut and question[:1] == [b"recent"]:
+            answer = [b"recent", *(frame for _, frames in self._recent if len(frames) == 3 for frame in frames)]
         elif cut and question[:1] == [b"clock"]:
             answer = [b"clock", msgspec.msgpack.encode((now_ns, time.time_ns()))]
         else:
             self.counters["malformed"] += 1
-            answer = [b"error", b"the questions are: snapshot, clock"]
+            answer = [b"error", b"the questions are: snapshot, recent, clock"]
         if cut:
             self._services.send_multipart([*envelope, *answer], zmq.NOBLOCK)
 
