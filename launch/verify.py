@@ -85,9 +85,8 @@ class Outcome:
                 f"{self.path}: {self.differing} messages differ. The first: {self.first.in_words()}. Equal: {counts}."
             )
         elif self.is_identical:
-            verdict = (
-                f"{self.path}: identical: {counts} from {self.inputs} inputs and {self.processes} fusion process(es)."
-            )
+            runs = "1 fusion process" if self.processes == 1 else f"{self.processes} fusion processes"
+            verdict = f"{self.path}: identical: {counts} from {self.inputs} inputs and {runs}."
         else:
             verdict = f"{self.path}: nothing to verify: it holds no checkpoint of fusion with outputs after it."
         return "\n".join([verdict, *self.unverifiable, *([self.ended] if self.ended else [])])

@@ -100,13 +100,18 @@ def is_free(host: str, port: int) -> bool:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError:
+        except (OSError, OverflowError):  # taken, not ours, or beyond 65535
             return False
     return True
 
 
 def require_free(site: Site) -> None:
     """Raise LaunchError where the site's bus or page could not listen."""
+    if site.bus.port <= site.page.port < site.bus.port + 3:
+        raise LaunchError(
+            f"page.port = {site.page.port}: the bus takes {site.bus.port} to {site.bus.port + 2} (bus.port and the two "
+            "behind it); choose another page.port"
+        )
     for port in range(site.bus.port, site.bus.port + 3):
         if not is_free(site.bus.host, port):
             raise LaunchError(
@@ -123,7 +128,12 @@ def require_free(site: Site) -> None:
 
 
 def with_free_ports(site: Site, page_port: int | None = None) -> Site:
-    """The site on loopback ports that nobody uses, or with the page where the caller wants it."""
+    """The site on loopback ports that nobody uses, or with the page where the caller wants it (--port of a command).
+    Raises LaunchError where that port cannot be had."""
+    if page_port and not is_free("127.0.0.1", page_port):
+        raise LaunchError(
+            f"--port {page_port}: in use by another program, or no port at all", "leave --port out to get a free one"
+        )
     bus = replace(site.bus, host="127.0.0.1", port=free_port(count=3))
     page = replace(site.page, host="127.0.0.1", port=page_port or free_port())
     return replace(site, bus=bus, page=page)

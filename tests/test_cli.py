@@ -11,6 +11,8 @@ import pytest
 from whowhere.launch import cli
 from whowhere.launch.commands import doctor, init
 from whowhere.launch.commands.demo import demo_site
+from whowhere.launch.errors import LaunchError
+from whowhere.launch.wiring import free_port, is_free, with_free_ports
 from whowhere.sitefile import load_site, parse_site
 
 DEMO_SITE = Path(cli.__file__).parent / "sites" / "demo.toml"
@@ -127,6 +129,39 @@ def test_the_demo_says_when_the_port_asked_for_is_taken(capsys: pytest.CaptureFi
         assert f"--port {port}: in use" in failure(capsys, "demo", "--no-browser", "--port", str(port))
 
 
+def test_a_page_port_among_the_bus_ports_moves_the_bus(tmp_path: Path):
+    wanted = load_site(DEMO_SITE).bus.port + 1
+    if not is_free("127.0.0.1", wanted):
+        pytest.skip(f"port {wanted} is in use: another whowhere runs on this machine")
+    with demo_site(tmp_path, None, wanted) as site:
+        assert site.page.port == wanted
+        assert wanted not in range(site.bus.port, site.bus.port + 3)
+
+
+def test_up_says_when_page_and_bus_want_one_port(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    site = tmp_path / "site.toml"
+    site.write_text(DEMO_SITE.read_text() + "\n[page]\nport = 7312\n")
+    assert "page.port = 7312: the bus takes 7310 to 7312" in failure(capsys, "up", str(site))
+
+
+def test_a_replay_does_not_announce_another_programs_page():
+    site = load_site(DEMO_SITE)
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        with pytest.raises(LaunchError, match="in use by another program"):
+            with_free_ports(site, busy.getsockname()[1])
+
+
+@pytest.mark.parametrize("seconds", ["0", "-4", "nan"])
+def test_a_run_of_no_length_is_refused(seconds: str, capsys: pytest.CaptureFixture[str]):
+    assert "must be more than 0" in failure(capsys, "demo", "--seconds", seconds)
+
+
+def test_a_port_beyond_65535_is_said(capsys: pytest.CaptureFixture[str]):
+    assert "no port at all" in failure(capsys, "demo", "--no-browser", "--port", "99999")
+
+
 def test_demos_that_start_at_once_do_not_take_each_others_ports(tmp_path: Path):
     with demo_site(tmp_path, None, None) as first, demo_site(tmp_path, None, None) as second:
         ports = [{site.bus.port, site.bus.port + 1, site.bus.port + 2, site.page.port} for site in (first, second)]
@@ -146,7 +181,7 @@ def test_up_says_when_its_port_is_taken(tmp_path: Path, capsys: pytest.CaptureFi
         busy.listen()
         port = busy.getsockname()[1]
         site = tmp_path / "site.toml"
-        site.write_text(DEMO_SITE.read_text() + f"\n[page]\nport = {port}\n")
+        site.write_text(DEMO_SITE.read_text() + f"\n[bus]\nport = {free_port(count=3)}\n[page]\nport = {port}\n")
         assert f"page.port = {port}" in failure(capsys, "up", str(site))
 
 

@@ -255,7 +255,8 @@ def _judge(profile: ChirpProfile, given: _Commands, text: str) -> None:
 
 
 def _sentences(profile: ChirpProfile) -> Iterator[str]:
-    yield f"for {profile.demo}"
+    if profile.demo != "unknown":
+        yield f"for {profile.demo}"
     if profile.range_resolution_m is not None and profile.max_range_m is not None:
         edge_m = profile.max_range_m * USABLE_BAND[1] / USABLE_BAND[0]
         yield (

@@ -18,7 +18,6 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from ...sitefile import Simulated, Site, load_site
-from ..errors import LaunchError
 from ..listening import Listener
 from ..memory import memory_by_process
 from ..processes import process_table
@@ -85,8 +84,6 @@ def demo_site(folder: Path, seed: int | None, page_port: int | None) -> Iterator
 
     Raises LaunchError where the page's port was asked for and is taken."""
     site = load_site(SITE)
-    if page_port and not is_free(site.page.host, page_port):
-        raise LaunchError(f"--port {page_port}: in use by another program", "whowhere demo, which finds a free one")
     if seed is not None:
         site = replace(site, simulated=replace(site.simulated or Simulated(), seed=seed))
     site = replace(site, privacy=replace(site.privacy, key=str(folder / "site.key")))
@@ -94,7 +91,8 @@ def demo_site(folder: Path, seed: int | None, page_port: int | None) -> Iterator
     claimed = claim(site.bus.port)  # a second demo may start before the first one listens
     try:
         bus_ports = range(site.bus.port, site.bus.port + 3)
-        if claimed and all(is_free(site.bus.host, port) for port in bus_ports) and is_free(site.page.host, wanted):
+        ours = wanted not in bus_ports and all(is_free(site.bus.host, port) for port in bus_ports)
+        if claimed and ours and is_free(site.page.host, wanted):
             yield replace(site, page=replace(site.page, port=wanted))
         else:
             yield with_free_ports(site, page_port)
