@@ -66,8 +66,11 @@ class Row:
 
     @property
     def is_back(self) -> bool:
+        return self.is_back_within(LIMIT_S)
+
+    def is_back_within(self, limit_s: float) -> bool:
         times = [self.health_s, self.output_s] + ([] if self.others_s is None else [self.others_s])
-        return all(t is not None and t <= LIMIT_S for t in times)
+        return all(t is not None and t <= limit_s for t in times)
 
 
 class Watch(threading.Thread):
