@@ -252,7 +252,7 @@ def require_hub(bus: Bus, timeout_s: float = 2.0) -> None:
 
 def silence(bus: Bus) -> str:
     keys = f", and are the keys in {bus.keys} those of the hub?" if bus.keys else "?"
-    return f"no hub answers at {endpoint(bus)}: is `whowhere up SITE.toml` running there{keys}"
+    return f"no hub answers at {endpoint(bus)}: is `whowhere up SITE.toml` or `whowhere demo` running there{keys}"
 
 
 def _socket(bus: Bus, kind: int) -> zmq.Socket[bytes]:

@@ -87,7 +87,6 @@ OLD_3DPC = Dialect("H48, lengths with TLV header", H48, True, 0, _OLD_3DPC)
 OLD_2D = Dialect("H52, lengths with TLV header", H52, True, 0, _OLD_2D)
 OLD_LRPD = Dialect("H52, lengths without TLV header", H52, False, PADDING - 1, _OLD_LRPD)
 OOB_COUNTING = Dialect("H40, lengths with TLV header", H40, True, 0, _OOB)
-DIALECTS = (OOB, AREA_SCANNER, OLD_3DPC, OLD_2D, OLD_LRPD, OOB_COUNTING)
 
 _U32 = struct.Struct("<I")
 
