@@ -232,6 +232,10 @@ def test_init_writes_a_site_that_loads_and_never_overwrites(tmp_path: Path, caps
     assert "is there already" in failure(capsys, "init", "--output", str(path))
 
 
+def test_init_quotes_the_name():
+    assert parse_site(init.site_text('the "old" hall \\ 2')).name == 'the "old" hall \\ 2'
+
+
 def test_init_fills_in_what_it_finds(monkeypatch: pytest.MonkeyPatch):
     radar = {"description": "CP2105", "serial": "00AB", "is_radar": True}
     ports = [

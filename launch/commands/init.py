@@ -5,6 +5,7 @@ enrolled) is marked with "measure". Without --output the text goes to standard o
 """
 
 import argparse
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def site_text(name: str) -> str:
 def _head(name: str) -> Iterator[str]:
     yield "# A whowhere site: which sensors stand where, and who is enrolled. docs/site.md lists every key."
     yield "# Lengths in metres, angles in degrees; x and y on the floor, z up."
-    yield f'name = "{name}"'
+    yield f"name = {json.dumps(name, ensure_ascii=False)}"  # a JSON string is a TOML string too
     yield ""
     yield "[area] # measure: the room's extent"
     yield "x_m = [0.0, 10.0]"
