@@ -23,14 +23,16 @@ clean:
 # The dev installation holds everything the demo needs, so the demo is content with either.
 $(VENV)/demo.stamp: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "whowhere needs Python 3.11 or newer: make demo PYTHON=python3.11")'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@echo 'installing into $(VENV), once: a minute or so'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
 $(VENV)/dev.stamp: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "whowhere needs Python 3.11 or newer: make test PYTHON=python3.11")'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@echo 'installing into $(VENV), once: a minute or so'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	mkdir -p $(VENV)/house
 	ln -sfn ../.. $(VENV)/house/whowhere
 	@touch $(VENV)/demo.stamp $@
