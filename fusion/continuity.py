@@ -72,10 +72,6 @@ class Continuity:
             density *= np.exp(LOOKS_SCALE * (LOOKS_LIKE - distance))
         return float(density)
 
-    def adopt(self, number: int) -> None:
-        """A lost body has been found for sure: it is no ghost any more."""
-        self.ghosts = [ghost for ghost in self.ghosts if ghost.number != number]
-
     def state(self) -> dict[str, Any]:
         return {
             "ghosts": [[g.number, g.seen_ns, g.lost_ns, g.mean, g.covariance, g.looks] for g in self.ghosts],

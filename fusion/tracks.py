@@ -1,4 +1,4 @@
-"""Who cares who: bodies on the floor, followed across all cameras and radars at once. Identity is not its business.
+"""Bodies on the floor, whoever they are, followed across all cameras and radars at once. Identity is not its business.
 
 One constant-velocity filter a body; gated Mahalanobis association with appearance; a lifecycle in seconds. The
 tracker has one verb, `update(detections)`; what was born, lost and merged is in `changes` until it is taken.

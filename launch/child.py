@@ -47,8 +47,8 @@ def _obey_signals(stop: threading.Event) -> None:
     nothing is left even where the supervisor is gone and can no longer kill it."""
 
     def ask(_signal: int, _frame: FrameType | None) -> None:
+        signal.alarm(GRACE_S)  # first: a signal caught while the node holds the lock of `stop` waits in set() for ever
         stop.set()
-        signal.alarm(GRACE_S)
 
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     for number in (signal.SIGINT, signal.SIGTERM):
