@@ -236,6 +236,9 @@ class Tracker:
         near: dict[tuple[int, int], int] = {}
         rows = np.flatnonzero(self.confirmed)
         gaps = np.linalg.norm(self.mean[rows][:, None, :2] - self.mean[rows][None, :, :2], axis=2)
+        if np.count_nonzero(gaps < TWIN_M) <= len(rows):  # each is near itself
+            self._near = near
+            return
         known = self.looks[rows].max(axis=1) > 0
         alike = bhattacharyya(self.looks[rows], self.looks[rows]) < TWIN_LOOKS
         both = known[:, None] & known[None, :]
