@@ -28,7 +28,7 @@ from ..messages import (
 from ..sitefile import Site, site_as_json
 from . import state as packing
 from .continuity import Continuity
-from .detections import CameraView, RadarView
+from .detections import CameraView, Detections, RadarView
 from .evidence.rssi import Bodies, RssiEvidence
 from .identities import Identities
 from .naming import Naming
@@ -53,8 +53,10 @@ class Engine:
         pairs = [(device, row) for row, identity in enumerate(enrolled) for device in identity.devices]
         self._device_row = {device: index for index, (device, _) in enumerate(pairs)}
         self._owner_of = np.array([row for _, row in pairs], np.intp)
-        self._cameras = {camera.id: CameraView(camera, site.area) for camera in site.cameras}
-        self._radars = {radar.id: RadarView(radar, site.area) for radar in site.radars}
+        self._views: dict[str, Callable[[Any], Detections]] = {
+            **{f"camera/{camera.id}": CameraView(camera, site.area).detections for camera in site.cameras},
+            **{f"radar/{radar.id}": RadarView(radar, site.area).detections for radar in site.radars},
+        }
         self._reorder = Reorder(site.fusion)
         self._tracker = Tracker()
         self._continuity = Continuity()
@@ -70,8 +72,8 @@ class Engine:
         self._checkpoint_ns = 0
         self._counters: dict[str, int] = {}
         self._handlers: dict[type, Callable[[Any], None]] = {
-            CameraFrame: self._see_camera,
-            RadarFrame: self._see_radar,
+            CameraFrame: self._see,
+            RadarFrame: self._see,
             WifiWindow: self._hear,
         }
 
@@ -102,20 +104,12 @@ class Engine:
             out.append(self._checkpoint(self._tick_ns))
         return out
 
-    def _see_camera(self, frame: CameraFrame) -> None:
-        view = self._cameras.get(frame.source)
-        if view is None:
+    def _see(self, frame: CameraFrame | RadarFrame) -> None:
+        detections = self._views.get(frame.topic)
+        if detections is None:
             self._count(f"unknown:{frame.source}")
             return
-        self._tracker.update(view.detections(frame))
-        self._follow_bodies()
-
-    def _see_radar(self, frame: RadarFrame) -> None:
-        view = self._radars.get(frame.source)
-        if view is None:
-            self._count(f"unknown:{frame.source}")
-            return
-        self._tracker.update(view.detections(frame))
+        self._tracker.update(detections(frame))
         self._follow_bodies()
 
     def _hear(self, window: WifiWindow) -> None:

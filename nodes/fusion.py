@@ -41,10 +41,10 @@ Fed = dict[str, tuple[str, int]]  # per topic, the boot and seq of the last mess
 def resume(site: Site, bus: Bus) -> tuple[Engine, str, Fed]:
     """The engine as the last checkpoint left it, fed with what the hub has passed on since; which checkpoint that
     was, and what was fed. A new engine where there is no checkpoint that fits."""
-    service = Service(bus)
     try:
-        known = [received.message for received in service.snapshot([f"checkpoint/{SOURCE}"])]
-        recent = service.recent()
+        with Service(bus) as service:
+            known = [received.message for received in service.snapshot([f"checkpoint/{SOURCE}"])]
+            recent = service.recent()
     except BusError:
         return Engine(site), "", {}
     for checkpoint in known:
