@@ -5,6 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from whowhere.launch.evaluate.distribution import Distribution
 from whowhere.launch.evaluate.scoring import SessionScore, match
 from whowhere.launch.evaluate.session import evaluate_session, in_words
 from whowhere.launch.evaluate.truth import Timeline
@@ -145,6 +148,7 @@ def test_unseen_time_counts_only_in_all() -> None:
     result = score.result()
     assert result["named_right"] == 1.0
     assert result["named_right_all"] == pytest.approx(0.5, abs=0.02)
+    assert result["named_right_unseen"] == 0.0
     assert result["position_error_by_state_m"] == {"confirmed": 0.0, "wireless": 2.0}
 
 
@@ -262,3 +266,81 @@ def test_an_empty_session_is_said_in_words(tmp_path: Path) -> None:
     result = evaluate_session(recording(tmp_path / "s.mcap", iter(())))
     assert result["named_right"] is None
     assert "not known" in in_words(result)[0]
+
+
+def test_the_oracle_knows_whose_each_body_is() -> None:
+    """Two names swapped over two bodies 3 m apart that are each followed 0.5 m off: published errors are 2.5 and 3.5 m,
+    or the other way round, the oracle's 0.5 m."""
+    ada = person("Ada", 3.5, 0.0, "confirmed", 1, ("Ada", 1.0))
+    bruno = person("Bruno", 0.5, 0.0, "confirmed", 2, ("Bruno", 1.0))
+    result = scored(session(20, {"Ada": (0.0, 0.0), "Bruno": (3.0, 0.0)}, ada, bruno))
+    assert result["oracle_error_m"] == pytest.approx(0.5)
+    assert result["position_error_m"] == pytest.approx(3.0)
+    assert result["error_vs_oracle"] == pytest.approx(6.0)
+    assert result["position_error_percentiles_m"] == {"50": 2.5, "67": 3.5, "90": 3.5, "95": 3.5}
+
+
+def test_the_oracle_holds_the_last_body_where_there_is_none() -> None:
+    """Seen at (1, 1) until 10 s, then gone 2 m to the right without a body, published by radio 1 m off."""
+    score = SessionScore(warm_up_s=5.0)
+    for tick in range(201):
+        seen = tick <= 100
+        score.add(truth(tick / 10, {"Ada": (1.0 if seen else 3.0, 1.0)}))
+        body = person("Ada", 1.0, 1.0, "confirmed", 1, ("Ada", 1.0))
+        score.add(scene(tick / 10, body if seen else person("Ada", 3.0, 2.0, "wireless", None, ("Ada", 1.0))))
+    result = score.result()
+    assert result["oracle_error_m"] == pytest.approx(2.0 * 100 / 151, abs=0.01)
+    assert result["error_vs_oracle"] == pytest.approx(0.5, abs=0.01)
+
+
+def test_without_any_body_there_is_no_oracle() -> None:
+    wireless = person("Ada", 1.0, 2.0, "wireless", None, ("Ada", 1.0))
+    result = scored(session(20, {"Ada": (1.0, 1.0)}, wireless))
+    assert (result["oracle_error_m"], result["error_vs_oracle"]) == (None, None)
+    assert result["position_error_m"] == 1.0
+
+
+def test_all_candidates_are_weighed_but_unknown() -> None:
+    """Ada's body: 0.6 Ada (right), 0.3 Bruno (wrong), 0.1 unknown (of no identity)."""
+    body = person("anon-1", 1.0, 1.0, "anonymous", 1, ("Ada", 0.6), ("Bruno", 0.3), ("unknown", 0.1))
+    result = scored(session(20, {"Ada": (1.0, 1.0)}, body))
+    bins = [(place["published"], place["right"]) for place in result["calibration_all"]["bins"]]
+    assert bins == [(pytest.approx(0.3), 0.0), (pytest.approx(0.6), 1.0)]
+    assert result["calibration_all"]["expected_error"] == pytest.approx(0.35)
+    assert [place["published"] for place in result["calibration"]["bins"]] == [pytest.approx(0.6)]
+
+
+def test_a_wait_is_split_by_whether_the_owner_is_in_view() -> None:
+    """In view 0-4 s, out of view 4-10 s, in view again and confirmed at 12 s."""
+    score = SessionScore(warm_up_s=0.0)
+    for tick in range(201):
+        hidden = ("Ada",) if 40 <= tick < 100 else ()
+        score.add(truth(tick / 10, {"Ada": (1.0, 1.0)}, hidden))
+        state = "confirmed" if tick >= 120 else "anonymous"
+        score.add(scene(tick / 10, person("Ada" if tick >= 120 else "anon-1", 1.0, 1.0, state, 1, ("Ada", 1.0))))
+    wait = score.result()["time_to_confirm_s"]
+    assert (wait["median"], wait["confirmed"], wait["never"]) == (pytest.approx(12.0, abs=0.2), 1, 0)
+    assert wait["median_visible"] == pytest.approx(6.0, abs=0.3)
+    assert wait["median_unseen"] == pytest.approx(6.0, abs=0.3)
+
+
+def test_percentiles_are_weighted() -> None:
+    errors = Distribution()
+    for value, weight in ((3.0, 1.0), (1.0, 6.0), (2.0, 3.0), (9.0, 0.0)):
+        errors.add(value, weight)
+    assert errors.percentiles() == {"50": 1.0, "67": 2.0, "90": 2.0, "95": 3.0}
+    assert errors.mean() == pytest.approx(1.5)
+    values, share = errors.curve()
+    assert (list(values), list(share)) == ([1.0, 2.0, 3.0], [pytest.approx(0.6), pytest.approx(0.9), 1.0])
+    assert Distribution().percentiles() == {"50": None, "67": None, "90": None, "95": None}
+
+
+@given(st.lists(st.tuples(st.floats(0, 100), st.floats(0.1, 5)), min_size=1, max_size=30))
+def test_percentiles_rise_and_lie_within(pairs: list[tuple[float, float]]) -> None:
+    errors = Distribution()
+    for value, weight in pairs:
+        errors.add(value, weight)
+    found = [value for value in errors.percentiles(digits=12).values() if value is not None]
+    assert found == sorted(found)
+    assert min(v for v, _ in pairs) - 1e-9 <= found[0]
+    assert found[-1] <= max(v for v, _ in pairs) + 1e-9

@@ -13,7 +13,7 @@ from pathlib import Path
 from ...messages import INPUT_KINDS, OUTPUT_KINDS, BadMessage, Message, decode
 from ...nodes.session import Session
 from ..errors import LaunchError
-from ..evaluate.scoring import SessionScore
+from ..evaluate.session import evaluate, in_words, recorded
 
 EXAMPLE = """
 whowhere evaluate session demo.mcap
@@ -32,10 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     session = Session(Path(args.file))
-    score = SessionScore()
-    for message, sent_ns in _fused_anew(session) if args.again else _as_recorded(session):
-        score.add(message, sent_ns)
-    result = score.result()
+    result = evaluate(_fused_anew(session) if args.again else recorded(session))
     if result["named_right"] is None:
         raise LaunchError(
             f"{args.file} cannot be scored: it holds no ground truth, or less than 15 s of it",
@@ -44,19 +41,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"session": args.file, "ended": session.ended, **result}))
     else:
-        for line in _in_words(result):
-            print(line)
-        if session.ended:
-            print(session.ended)
+        print("\n".join(in_words({"ended": session.ended, **result})))
     return 0
-
-
-def _as_recorded(session: Session) -> Iterator[tuple[Message, int | None]]:
-    for record in session.records():
-        try:
-            yield decode(record.body), record.stamp.t_sent_ns
-        except BadMessage:
-            session.counters["malformed"] += 1
 
 
 def _fused_anew(session: Session) -> Iterator[tuple[Message, int | None]]:
@@ -68,17 +54,11 @@ def _fused_anew(session: Session) -> Iterator[tuple[Message, int | None]]:
         kind = record.topic.partition("/")[0]
         if kind in OUTPUT_KINDS:
             continue
-        message = decode(record.body)
+        try:
+            message = decode(record.body)
+        except BadMessage:
+            session.counters["malformed"] += 1
+            continue
         yield message, record.stamp.t_sent_ns
         if kind in INPUT_KINDS:
             yield from ((output, None) for output in engine.step(message))
-
-
-def _in_words(result: dict[str, object]) -> Iterator[str]:
-    """The result, one figure a line; figures of figures are indented."""
-    for name, value in result.items():
-        if isinstance(value, dict):
-            yield f"{name}:"
-            yield from (f"  {key}: {part}" for key, part in value.items())
-        else:
-            yield f"{name}: {value}"

@@ -5,6 +5,7 @@ subscription or of a recording, calls no clock, and never asks the engine what i
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,10 @@ from scipy.optimize import linear_sum_assignment
 
 from ...messages import Message, Person, Scene, Truth
 from .flow import Flow
+from .positions import PositionScore
 from .reliability import Mean, Reliability
 from .truth import Timeline
+from .waits import ConfirmationWaits
 
 MATCH_M = 1.5  # a track further than this from everybody is nobody's
 SCENE_GAP_S = 0.5  # without a scene for longer, nothing is published: that time counts, and counts as wrong
@@ -22,26 +25,46 @@ END_LAG_S = 1.0  # at the end of a session, so much truth may lie ahead of the l
 MOST_WAITING = 1000  # scenes ahead of truth; a session without truth is only counted, never scored
 UNKNOWN = "unknown"
 
-Observer = Callable[[Truth, tuple[Person, ...]], None]
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """One comparison with truth, as every score sees it.
+
+    t_ns: when; tracked: the published bodies; owners: {row of truth: index of tracked}; duration_s: the time it stands
+    for; is_scored: False during the warm-up.
+    """
+
+    t_ns: int
+    truth: Truth
+    people: tuple[Person, ...]
+    tracked: list[Person]
+    owners: dict[int, int]
+    duration_s: float
+    is_scored: bool
+
+
+Observer = Callable[[Instant], None]
 
 
 class SessionScore:
-    """Scores of one session, live or recorded; `warm_up_s` of event time after the first truth are not scored."""
+    """Scores of one session, live or recorded; `warm_up_s` of event time after the first truth are not scored.
+
+    positions: the errors themselves, for curves.
+    """
 
     def __init__(self, warm_up_s: float = 15.0, observer: Observer | None = None) -> None:
-        """observer: called with every scored instant's truth and published people, for further scores."""
+        """observer: called with every instant, those of the warm-up too, for further scores."""
         self._warm_up_ns = round(warm_up_s * 1e9)
         self._observer = observer
         self._flow = Flow()
         self._timeline = Timeline()
         self._waiting: list[Scene] = []  # scenes whose instant truth has not reached yet
         self._scored_ns: int | None = None
-        self._seen, self._all, self._precision, self._recall = Mean(), Mean(), Mean(), Mean()
-        self._position_m, self._track_m = Mean(), Mean()
-        self._position_by_state: dict[str, Mean] = {}
-        self._reliability = Reliability()
-        self._first_seen_ns: dict[str, int] = {}
-        self._confirmed_ns: dict[str, int] = {}
+        self._seen, self._unseen, self._all = Mean(), Mean(), Mean()
+        self._precision, self._recall = Mean(), Mean()
+        self.positions = PositionScore()
+        self._reliability, self._reliability_all = Reliability(), Reliability()
+        self._waits = ConfirmationWaits()
         self._instants = 0
 
     def add(self, message: Message, t_sent_ns: int | None = None) -> None:
@@ -59,28 +82,21 @@ class SessionScore:
         """Shares, errors in metres and the stream's figures; None where nothing could be measured.
 
         named_right: of the device-time in which an enrolled person is seen by a camera or radar, the share in which
-        their own name is the most probable one on their track. named_right_all: the same with unseen time.
-        confirmed: precision (over time with a confirmed name) and recall (over seen device-time).
-        position_error_m: from where an identity is published to where its owner is. track_error_m: per matched body.
+        their own name is the most probable one on their track; named_right_unseen: of the other time;
+        named_right_all: of both. confirmed: precision (over time with a confirmed name) and recall (over seen
+        device-time). calibration: of each body's most probable candidate; calibration_all: of every published
+        probability that a body is an enrolled identity.
         """
         self._score_silence()
-        waits = [ns - self._first_seen_ns[who] for who, ns in self._confirmed_ns.items()]
         return {
             "named_right": self._seen.value(),
+            "named_right_unseen": self._unseen.value(),
             "named_right_all": self._all.value(),
-            "position_error_m": self._position_m.value(),
-            "position_error_by_state_m": {
-                state: mean.value() for state, mean in sorted(self._position_by_state.items())
-            },
-            "track_error_m": self._track_m.value(),
+            **self.positions.result(),
             "confirmed": {"precision": self._precision.value(), "recall": self._recall.value()},
-            "time_to_confirm_s": {
-                "median": round(float(np.median(waits)) / 1e9, 2) if waits else None,
-                "longest": round(max(waits) / 1e9, 2) if waits else None,
-                "confirmed": len(waits),
-                "never": len(self._first_seen_ns) - len(waits),
-            },
+            "time_to_confirm_s": self._waits.result(),
             "calibration": self._reliability.result(),
+            "calibration_all": self._reliability_all.result(),
             "device_time_s": round(self._seen.weight, 1),
             "scenes_scored": self._instants,
             **self._flow.result(),
@@ -117,24 +133,17 @@ class SessionScore:
         if truth is None:
             return
         tracked = bodies(people)
-        owners = match(truth, tracked)
-        self._note_confirmations(t_ns, truth, tracked, owners)
-        if self._timeline.first_ns is None or t_ns - self._timeline.first_ns < self._warm_up_ns:
-            return
-        self._instants += 1
-        self._score_names(truth, tracked, owners, duration_s)
-        self._score_positions(truth, people, tracked, owners, duration_s)
+        first_ns = self._timeline.first_ns
+        is_scored = first_ns is not None and t_ns - first_ns >= self._warm_up_ns
+        instant = Instant(t_ns, truth, people, tracked, match(truth, tracked), duration_s, is_scored)
+        self._waits.add(t_ns, truth, tracked, instant.owners, duration_s)
+        self.positions.hold(truth, tracked, instant.owners)
+        if is_scored:
+            self._instants += 1
+            self._score_names(truth, tracked, instant.owners, duration_s)
+            self.positions.add(truth, people, tracked, instant.owners, duration_s)
         if self._observer:
-            self._observer(truth, people)
-
-    def _note_confirmations(self, t_ns: int, truth: Truth, tracked: list[Person], owners: dict[int, int]) -> None:
-        for row, name in enumerate(truth.enrolled):
-            if name and truth.seen_by[row]:
-                self._first_seen_ns.setdefault(name, t_ns)
-            if name in self._first_seen_ns and name not in self._confirmed_ns and row in owners:
-                body = tracked[owners[row]]
-                if body.state == "confirmed" and body.id == name:
-                    self._confirmed_ns[name] = t_ns
+            self._observer(instant)
 
     def _score_names(self, truth: Truth, tracked: list[Person], owners: dict[int, int], duration_s: float) -> None:
         for row, name in enumerate(truth.enrolled):
@@ -143,8 +152,8 @@ class SessionScore:
             body = tracked[owners[row]] if row in owners else None
             is_right = body is not None and most_probable(body)[0] == name
             self._all.add(is_right, duration_s)
+            (self._seen if truth.seen_by[row] else self._unseen).add(is_right, duration_s)
             if truth.seen_by[row]:
-                self._seen.add(is_right, duration_s)
                 self._recall.add(body is not None and body.state == "confirmed" and body.id == name, duration_s)
         people_of = {column: row for row, column in owners.items()}
         for column, body in enumerate(tracked):
@@ -154,18 +163,9 @@ class SessionScore:
             if body.candidates:
                 name, probability = most_probable(body)
                 self._reliability.add(probability, name == (owner or UNKNOWN), duration_s)
-
-    def _score_positions(
-        self, truth: Truth, people: tuple[Person, ...], tracked: list[Person], owners: dict[int, int], duration_s: float
-    ) -> None:
-        published = {person.id: person for person in people if person.state != "anonymous"}
-        for row, name in enumerate(truth.enrolled):
-            if name and (person := published.get(name)):
-                error_m = _distance_m(person, truth, row)
-                self._position_m.add(error_m, duration_s)
-                self._position_by_state.setdefault(person.state, Mean()).add(error_m, duration_s)
-        for row, column in owners.items():
-            self._track_m.add(_distance_m(tracked[column], truth, row), duration_s)
+            for name, probability in body.candidates:
+                if name != UNKNOWN:
+                    self._reliability_all.add(probability, name == owner, duration_s)
 
 
 def bodies(people: tuple[Person, ...]) -> list[Person]:
@@ -192,7 +192,3 @@ def match(truth: Truth, tracked: list[Person], within_m: float = MATCH_M) -> dic
 def most_probable(person: Person) -> tuple[str, float]:
     """The most probable candidate and its probability; of equals the first; ("unknown", 0) without candidates."""
     return max(person.candidates, key=lambda candidate: candidate[1], default=(UNKNOWN, 0.0))
-
-
-def _distance_m(person: Person, truth: Truth, row: int) -> float:
-    return float(np.hypot(person.x_m - truth.position[row, 0], person.y_m - truth.position[row, 1]))

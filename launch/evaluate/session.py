@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ...messages import BadMessage, Message, Person, Truth, decode
+from ...messages import BadMessage, Message, decode
 from ...nodes.session import Session
 from .reliability import Mean
-from .scoring import SessionScore, bodies, match
+from .scoring import Instant, Observer, SessionScore
 from .tracking import TrackingScore, gospa, similarity_of_positions
 
 ZERO_AT_M = 2.0  # similarity falls to 0 here, and to the 0.5 of a match at 1 m; also GOSPA's cutoff
@@ -25,11 +25,13 @@ class BodyScore:
         self._tracking = TrackingScore()
         self._gospa_m = Mean()
 
-    def add(self, truth: Truth, people: tuple[Person, ...]) -> None:
+    def add(self, instant: Instant) -> None:
         """One instant. A track that follows somebody whom no sensor sees now is neither right nor wrong."""
-        tracked = bodies(people)
+        if not instant.is_scored:
+            return
+        truth, tracked = instant.truth, instant.tracked
         seen = [row for row, sensors in enumerate(truth.seen_by) if sensors]
-        excused = {column for row, column in match(truth, tracked).items() if not truth.seen_by[row]}
+        excused = {column for row, column in instant.owners.items() if not truth.seen_by[row]}
         judged = [person for column, person in enumerate(tracked) if column not in excused]
         true = truth.position[seen]
         there = np.array([(person.x_m, person.y_m) for person in judged]).reshape(-1, 2)
@@ -41,13 +43,33 @@ class BodyScore:
         return {**self._tracking.result(), "gospa_m": self._gospa_m.value()}
 
 
+class Evaluation:
+    """One pass over a session: the scores of SessionScore, and `tracking` of the bodies. Reading more is for
+    observers, so that nothing is compared with truth twice."""
+
+    def __init__(self, warm_up_s: float = 15.0, observer: Observer | None = None) -> None:
+        self._tracks = BodyScore()
+        self._observer = observer
+        self.score = SessionScore(warm_up_s, observer=self._observe)
+
+    def add(self, message: Message, t_sent_ns: int | None = None) -> None:
+        self.score.add(message, t_sent_ns)
+
+    def result(self) -> dict[str, Any]:
+        return {**self.score.result(), "tracking": self._tracks.result()}
+
+    def _observe(self, instant: Instant) -> None:
+        self._tracks.add(instant)
+        if self._observer:
+            self._observer(instant)
+
+
 def evaluate(messages: Iterable[tuple[Message, int | None]], warm_up_s: float = 15.0) -> dict[str, Any]:
-    """The scores of a stream of (message, t_sent_ns): those of SessionScore, and `tracking` of the bodies."""
-    tracks = BodyScore()
-    score = SessionScore(warm_up_s, observer=tracks.add)
+    """The scores of a stream of (message, t_sent_ns)."""
+    evaluation = Evaluation(warm_up_s)
     for message, t_sent_ns in messages:
-        score.add(message, t_sent_ns)
-    return {**score.result(), "tracking": tracks.result()}
+        evaluation.add(message, t_sent_ns)
+    return evaluation.result()
 
 
 def evaluate_session(path: str | Path, warm_up_s: float = 15.0) -> dict[str, Any]:
@@ -76,15 +98,20 @@ def in_words(result: dict[str, Any]) -> list[str]:
     """The result as lines of text for people."""
     confirmed, wait = result["confirmed"], result["time_to_confirm_s"]
     tracking, latency = result["tracking"], result["latency_ms"]
+    spread = result["position_error_percentiles_m"]
     rows = [
         ("right name, owner seen", _percent(result["named_right"]), "of device-time; the most probable name"),
+        ("right name, unseen", _percent(result["named_right_unseen"]), "of device-time with the owner out of view"),
         ("right name, always", _percent(result["named_right_all"]), "of device-time, seen or not"),
         ("confirmed names right", _percent(confirmed["precision"]), "of the time a name was confirmed"),
         ("confirmed and right", _percent(confirmed["recall"]), "of device-time with the owner seen"),
-        ("time to confirm", _number(wait["median"], "s"), f"median of {wait['confirmed']}; {wait['never']} never"),
-        ("position error", _number(result["position_error_m"], "m"), _by_state(result["position_error_by_state_m"])),
+        ("time to confirm", _number(wait["median"], "s"), _waits(wait)),
+        ("named position error", _number(result["position_error_m"], "m"), _each(result["position_error_by_state_m"])),
+        ("  its percentiles", "", _each({f"{share} %": error for share, error in spread.items()})),
+        ("with every name known", _number(result["oracle_error_m"], "m"), _beside(result["error_vs_oracle"])),
         ("body position error", _number(result["track_error_m"], "m"), ""),
         ("calibration error", _percent(result["calibration"]["expected_error"]), "expected, of the top probability"),
+        ("  of all names", _percent(result["calibration_all"]["expected_error"]), "each candidate of each body"),
         ("bodies: MOTA", _percent(tracking["mota"]), f"{tracking['switches']} switches of {tracking['objects']}"),
         ("bodies: IDF1, HOTA", _percent(tracking["idf1"]), f"HOTA {_percent(tracking['hota'])}"),
         ("bodies: GOSPA", _number(tracking["gospa_m"], "m"), f"mean, cutoff {ZERO_AT_M:g} m"),
@@ -92,14 +119,24 @@ def in_words(result: dict[str, Any]) -> list[str]:
         ("messages", str(result["messages"]), f"{result['dropped']} dropped, {result['late']} late"),
     ]
     lines = [f"{name:<24}{value:>10}   {remark}".rstrip() for name, value, remark in rows]
-    lines += ["", "published   right   seconds"]
-    for place in result["calibration"]["bins"]:
-        lines.append(f"{_percent(place['published']):>9}{_percent(place['right']):>8}{place['seconds']:>10.1f}")
+    for title, key in (("top", "calibration"), ("all", "calibration_all")):
+        lines += ["", f"published   right   seconds   ({title})"]
+        for place in result[key]["bins"]:
+            lines.append(f"{_percent(place['published']):>9}{_percent(place['right']):>8}{place['seconds']:>10.1f}")
     return [*lines, *([result["ended"]] if result.get("ended") else [])]
 
 
-def _by_state(errors: dict[str, float | None]) -> str:
-    return ", ".join(f"{state} {_number(error, 'm')}" for state, error in errors.items())
+def _each(errors: dict[str, float | None]) -> str:
+    return ", ".join(f"{name} {_number(error, 'm')}" for name, error in errors.items())
+
+
+def _waits(wait: dict[str, Any]) -> str:
+    parts = f"{_number(wait['median_visible'], 's')} with the owner in view, {_number(wait['median_unseen'], 's')} not"
+    return f"median of {wait['confirmed']}; {wait['never']} never; medians of its parts: {parts}"
+
+
+def _beside(ratio: float | None) -> str:
+    return "the oracle" if ratio is None else f"the oracle; published names are {ratio:.2f} times as far off"
 
 
 def _percent(share: float | None) -> str:
