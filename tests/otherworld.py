@@ -8,6 +8,7 @@ Everything about one seed is fixed; variations change one thing and leave the re
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from otherworld_cameras import chances, hang, lens_of
@@ -16,7 +17,7 @@ from otherworld_looks import wardrobe
 from otherworld_people import Walks, walks
 from otherworld_radio import SENSITIVITY_DBM, Air, Device, Heard, device
 from whowhere.messages import Message, Truth, WifiWindow, numbered
-from whowhere.sitefile import Area, Camera, Identity, Site, Sniffer
+from whowhere.sitefile import Area, Camera, Identity, Site, Sniffer, site_from_json
 
 NAMES = ("Ada", "Bela", "Cleo", "Dirk", "Emma", "Finn", "Gina", "Hugo", "Ines", "Jonas", "Kira", "Luis")
 TRUTH_S, WINDOW_S = 0.1, 0.5
@@ -78,6 +79,7 @@ def build(seed: int, seconds: float, people: int | None = None, options: Options
     names, identities, devices = enrol(hear, size, count, options.device_offset_db)
     site = Site(name=f"otherworld {seed}", area=Area(x_m=(0.0, size[0]), y_m=(0.0, size[1])), cameras=cameras,
                 sniffers=sniffers, identities=identities)  # fmt: skip
+    site = site_from_json(msgspec.json.encode(site, enc_hook=float))  # plain numbers, and checked as a file is
     antennas = np.array([sniffer.position_m for sniffer in sniffers])
     air = Air(hear, antennas, exponent, reference_dbm, ways, devices, options.blocking)
     people_names = [name or f"guest {row + 1}" for row, name in enumerate(names)]
