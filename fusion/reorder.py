@@ -33,8 +33,9 @@ class Reorder:
         self.watermark_ns = 0
         self.counters: dict[str, int] = {}
 
-    def push(self, message: Message) -> None:
-        """Take a message in. Health only moves time on; the rest waits until `released` lets it go."""
+    def push(self, message: Message) -> int:
+        """Take a message in. Health only moves time on; the rest waits until `released` lets it go. Returns 0, or of
+        a refused message how many ns it was too late (negative) or ahead of all other sources (positive)."""
         source = message.source
         if isinstance(message, Health):
             if message.state in ("lost", "refused", "stopped"):
@@ -44,12 +45,15 @@ class Reorder:
                 self._observe(source, past_ns, past_ns)
                 self._claimed[source] = message.t_ns
             self._advance()
-            return
+            return 0
+        refused_ns = 0
         key: Key = (message.t_ns, message.topic, source, message.seq)
-        if self._is_future(source, message.t_ns):
+        if ahead_ns := self._ahead_ns(source, message.t_ns):
             self._count("future", source)
+            refused_ns = ahead_ns
         elif key <= self._last:
             self._count("too_late", source)
+            refused_ns = min(message.t_ns - self._horizon_ns(), -1)
             if message.t_ns >= self.watermark_ns - self._max_wait_ns and kind_of(message) in SENSOR_KINDS:
                 self._observe(source, message.t_ns, message.t_ns)  # so that its next is waited for
         else:
@@ -59,6 +63,7 @@ class Reorder:
             if kind_of(message) in SENSOR_KINDS:
                 self._observe(source, message.t_ns, _promised_ns(message))
         self._advance()
+        return refused_ns
 
     def released(self) -> Iterator[Message]:
         """The messages up to the watermark, in total order."""
@@ -73,17 +78,25 @@ class Reorder:
         self._newest[source] = max(self._newest.get(source, 0), t_ns)
         self._promised[source] = max(self._promised.get(source, 0), promised_ns)
 
-    def _is_future(self, source: str, t_ns: int) -> bool:
-        """Far ahead of everybody else; but when a second source agrees, time has really moved on."""
+    def _ahead_ns(self, source: str, t_ns: int) -> int:
+        """How far it is ahead of everybody else, if that is too far; 0 when a second source agrees: then time has
+        really moved on."""
         self._claimed[source] = t_ns
-        others = sorted(t for name, t in self._claimed.items() if name != source)
-        return bool(others) and t_ns > others[-1] + self._future_ns and self.watermark_ns > 0 and len(self._newest) > 1
+        others = [t for name, t in self._claimed.items() if name != source]
+        if not others or not self.watermark_ns or len(self._newest) <= 1:
+            return 0
+        ahead_ns = t_ns - max(others)
+        return ahead_ns if ahead_ns > self._future_ns else 0
+
+    def _horizon_ns(self) -> int:
+        """What time it is: the second newest source's, so that no single one can push time forward alone."""
+        times = sorted(self._newest.values())
+        return times[-2] if len(times) > 1 else times[-1] if times else self.watermark_ns
 
     def _advance(self) -> None:
         if not self._newest:
             return
-        times = sorted(self._newest.values())
-        horizon = times[-2] if len(times) > 1 else times[-1]  # no single source can push time forward alone
+        horizon = self._horizon_ns()
         live = [self._promised[name] for name, t in self._newest.items() if t >= horizon - self._idle_ns]
         self.watermark_ns = max(self.watermark_ns, min(live), horizon - self._max_wait_ns)
 
