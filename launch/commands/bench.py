@@ -6,8 +6,10 @@ ours is better. The benchmarks live in tests/bench and are not part of an instal
 
 import argparse
 import importlib.util
+import inspect
 import json
 import sys
+from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -18,14 +20,20 @@ EXAMPLE = """
 whowhere bench                # which there are
 whowhere bench radar
 whowhere bench bus --json
+whowhere bench evloc --runs 400 --report evloc.md --plots evloc
 """
 FOLDER = Path(__file__).parents[2] / "tests" / "bench"
+OPTIONS = ("runs", "seed", "plots", "report")  # for the benches whose run() takes them
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     names = ", ".join(available()) or "none here: only a source checkout has them"
     parser.add_argument("name", metavar="NAME", nargs="?", help=f"one of: {names}")
     parser.add_argument("--json", action="store_true", help='print {"bench": NAME, "rows": [...]}')
+    parser.add_argument("--runs", metavar="N", type=int, help="evloc: simulated runs a point")
+    parser.add_argument("--seed", metavar="N", type=int, help="evloc: of the first run")
+    parser.add_argument("--plots", metavar="FOLDER", help="evloc: write the plots there (needs matplotlib)")
+    parser.add_argument("--report", metavar="FILE", help="evloc: write the tables into this Markdown file")
 
 
 def available() -> list[str]:
@@ -36,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     if args.name is None:
         print(json.dumps({"benches": available()}) if args.json else "\n".join(available()))
         return 0
-    rows = load(args.name).run()
+    rows = _run_with(load(args.name).run, args)
     if args.json:
         print(json.dumps({"bench": args.name, "rows": rows}))
     else:
@@ -61,6 +69,18 @@ def load(name: str) -> Any:
     sys.path.insert(0, str(FOLDER))
     spec.loader.exec_module(module)
     return module
+
+
+def _run_with(bench: Callable[..., list[dict[str, Any]]], args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Its rows, with the options that were given. Raises LaunchError for one that this bench does not have."""
+    given = {name: getattr(args, name) for name in OPTIONS if getattr(args, name, None) is not None}
+    unknown = [name for name in given if name not in inspect.signature(bench).parameters]
+    if unknown:
+        raise LaunchError(f"bench {args.name} has no --{unknown[0]}", f"whowhere bench {args.name}")
+    for name in ("runs", "seed"):
+        if given.get(name, 1) < (1 if name == "runs" else 0):
+            raise LaunchError(f"--{name} {given[name]} is too small", f"whowhere bench {args.name} --{name} 100")
+    return bench(**given)
 
 
 def _print_table(name: str, rows: list[dict[str, Any]]) -> None:
