@@ -20,6 +20,7 @@ COMMANDS = {
     "check": "say in words what a site, radar configuration or session file means",
     "simulate": "write a simulated session faster than real time",
     "evaluate": "score a session against its ground truth",
+    "report": "write one HTML page about a session, with its plots",
     "calibrate": "find out where a sensor stands, from a session in which people walked about",
     "bench": "run a benchmark of the source checkout",
     "doctor": "is this machine ready? one line each, with the command that mends it",

@@ -30,20 +30,23 @@ class Reliability:
     def __init__(self) -> None:
         self._probability = [Mean() for _ in range(BINS)]
         self._right = [Mean() for _ in range(BINS)]
+        self._count = [0] * BINS
 
     def add(self, probability: float, is_right: bool, weight: float) -> None:
         place = min(int(probability * BINS), BINS - 1)
         self._probability[place].add(probability, weight)
         self._right[place].add(is_right, weight)
+        self._count[place] += 1
 
     def result(self) -> dict[str, Any]:
-        """expected_error: the mean over time of |published - right| per bin, and the bins that hold anything."""
+        """expected_error: the mean over time of |published - right| per bin, and the bins that hold anything;
+        seconds and count: for how long and how many times a probability in the bin was published."""
         expected = Mean()
         bins = []
         for place, (probability, right) in enumerate(zip(self._probability, self._right, strict=True)):
             published, observed = probability.value(), right.value()
             if published is not None and observed is not None:
                 expected.add(abs(published - observed), right.weight)
-                bins.append({"from": place / BINS, "to": (place + 1) / BINS, "published": published,
-                             "right": observed, "seconds": round(right.weight, 1)})  # fmt: skip
+                bins.append({"from": place / BINS, "to": (place + 1) / BINS, "published": published, "right": observed,
+                             "seconds": round(right.weight, 1), "count": self._count[place]})  # fmt: skip
         return {"expected_error": expected.value(), "bins": bins}

@@ -1,0 +1,286 @@
+"""The report page: well-formed, self-contained, equal to what evaluate says, and a sentence for what is broken."""
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from whowhere.launch import cli
+from whowhere.launch.evaluate.session import evaluate_session, in_words
+from whowhere.launch.report import figures, stream
+from whowhere.launch.report.identities import blocks
+from whowhere.launch.report.story import Carried, Story, carrier
+from whowhere.launch.report.svg import Axes, clock, number, path, tag, ticks, words
+from whowhere.launch.report.write import report_of, write_report
+from whowhere.messages import Event, Health, Message, Person, Scene, Stamp, State, Truth, encode
+from whowhere.nodes.bus import Received
+from whowhere.nodes.session import SessionWriter
+from whowhere.sitefile import load_site, site_as_json
+
+SECOND = 1_000_000_000
+START = 1_700_000_000 * SECOND
+DEMO = site_as_json(load_site(Path(cli.__file__).parent / "sites" / "demo.toml"))
+VOID = {"meta", "link", "br", "img", "input"}
+NASTY = "<script>alert('&')</script>\""
+
+
+class Page(HTMLParser):
+    """Checks that every element is closed in order; collects text and whatever would fetch something."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.text: list[str] = []
+        self.fetched: list[str] = []
+        self.tags: dict[str, int] = {}
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] = self.tags.get(tag, 0) + 1
+        self.fetched += [f"{tag} {key}" for key, _ in attrs if key in ("src", "href", "xlink:href") or key[:2] == "on"]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] = self.tags.get(tag, 0) + 1
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, f"</{tag}> closes nothing"
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+    @property
+    def words(self) -> str:
+        return " ".join(" ".join(self.text).split())
+
+
+def person(name: str, x: float, y: float, state: State, track: int | None, *candidates: tuple[str, float]) -> Person:
+    return Person(
+        id=name, x_m=x, y_m=y, covariance_m2=(0.1, 0.0, 0.1), velocity_m_s=(0.0, 0.0), candidates=candidates,
+        state=state, sources=("camera-1",), since_ns=START, track=track,
+    )  # fmt: skip
+
+
+def walk(seconds: int, name: str = "Ada", has_truth: bool = True) -> Iterator[Message]:
+    """One person walks along x, confirmed on their own body but from 20 to 25 s on somebody else's; with health."""
+    for tick in range(seconds * 5):
+        t_ns, x = START + tick * SECOND // 5, 1.0 + tick / 50
+        if has_truth:
+            position = np.array([(x, 2.0), (x, 6.0)])
+            yield Truth(source="simulated", t_ns=t_ns, seq=tick, people=(name, "guest"), position=position,
+                        enrolled=(name, ""), seen_by=(("camera-1",), ("camera-1",)))  # fmt: skip
+        own = person(name, x, 2.1, "confirmed", 1, (name, 0.9), ("unknown", 0.1))
+        other = person("anon-2", x, 6.0, "anonymous", 2, ("unknown", 0.8), (name, 0.2))
+        if 100 <= tick < 125:
+            own = person("anon-1", x, 2.1, "anonymous", 1, ("unknown", 1.0))
+            other = person(name, x, 6.0, "confirmed", 2, (name, 0.7), ("unknown", 0.3))
+        yield Scene(source="fusion", t_ns=t_ns, seq=tick, people=(own, other))
+        if tick in (100, 125):
+            yield Event(source="fusion", t_ns=t_ns, seq=tick, type="confirm", id=name, track=2, text=f"body is {name}")
+        if tick % 5 == 0:
+            counters = {"too_late:camera-1": tick // 50, "gated_out": 2, "used:camera-1": tick}
+            yield Health(source="fusion", t_ns=t_ns, seq=tick, state="ok", counters=counters)
+
+
+def recording(path: Path, messages: Iterator[Message], site: str = DEMO) -> Path:
+    with SessionWriter(path, site) as writer:
+        for message in messages:
+            writer.write(Received(message.topic, message, Stamp("b007", message.t_ns), encode(message)), message.t_ns)
+    return path
+
+
+def page_of(session: Path) -> Page:
+    out = session.with_suffix(".html")
+    assert cli.main(["report", str(session)]) == 0
+    return Page(out.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("report") / "made.mcap"
+    assert cli.main(["simulate", str(path), "--boxes", "--seconds", "30", "--seed", "11"]) == 0
+    return path
+
+
+def test_a_simulated_session_has_every_part(simulated: Path) -> None:
+    shown = page_of(simulated)
+    for heading in ("Where they went", "Who was whom", "How far off", "Can probabilities be trusted", "The stream"):
+        assert heading in shown.words
+    assert all(name in shown.words for name in ("Ada", "Bruno", "Chidi", "Dana", "camera-1", "sniffer-4"))
+    assert shown.tags["svg"] > 10
+
+
+def test_the_page_needs_nothing_else(simulated: Path) -> None:
+    shown = page_of(simulated)
+    assert shown.fetched == []
+    assert not set(shown.tags) & {"script", "link", "img", "iframe", "object", "image", "use"}
+    text = simulated.with_suffix(".html").read_text(encoding="utf-8")
+    assert not re.search(r"https?://|@import|url\((?!#)", text)
+
+
+def test_the_page_says_what_evaluate_says(simulated: Path) -> None:
+    result = evaluate_session(simulated)
+    shown = page_of(simulated)
+    for line in in_words({**result, "ended": None}):
+        assert " ".join(line.split()) in shown.words
+    for tile in figures.judged(result):
+        assert tile.value in shown.words
+    assert figures.percent(result["named_right"]) in shown.words
+    assert figures.metres(result["oracle_error_m"]) in shown.words
+    assert figures.percent(result["calibration_all"]["expected_error"]) in shown.words
+
+
+def test_the_same_session_gives_the_same_bytes(simulated: Path) -> None:
+    first, again = simulated.with_name("a.html"), simulated.with_name("b.html")
+    write_report(simulated, first)
+    write_report(simulated, again)
+    assert first.read_bytes() == again.read_bytes()
+
+
+def test_right_and_wrong_are_marked(tmp_path: Path) -> None:
+    session = recording(tmp_path / "s.mcap", walk(40))
+    shown = page_of(session)
+    assert "Ada, 0:00 to 0:20: confirmed, on body 1, right" in shown.words
+    assert "Ada, 0:20 to 0:25: confirmed, on body 2, wrong" in shown.words
+    assert re.search(r"0:20 confirm body is Ada wrong 0:25 confirm body is Ada right", shown.words)
+    assert "too_late:camera-1 3" in shown.words
+    assert "gated_out 2" in shown.words
+
+
+def test_without_truth_nothing_is_judged(tmp_path: Path) -> None:
+    shown = page_of(recording(tmp_path / "s.mcap", walk(40, has_truth=False)))
+    assert "holds no ground truth" in shown.words
+    assert "Ada, 0:00 to 0:20: confirmed, on body 1" in shown.words
+    assert "Where they went" in shown.words
+    assert not re.search(r"on body \d, (right|wrong)|named right|How far off|Thin dashes", shown.words)
+
+
+def test_too_little_truth_is_said(tmp_path: Path) -> None:
+    shown = page_of(recording(tmp_path / "s.mcap", walk(10)))
+    assert "less than 15 s of ground truth" in shown.words
+
+
+def test_an_empty_session_is_a_page_that_says_so(tmp_path: Path) -> None:
+    shown = page_of(recording(tmp_path / "s.mcap", iter(())))
+    assert "Nobody was published in this session" in shown.words
+    assert "No sensor said anything" in shown.words
+
+
+def test_truth_without_scenes_is_a_page(tmp_path: Path) -> None:
+    only = (message for message in walk(40) if isinstance(message, Truth))
+    shown = page_of(recording(tmp_path / "s.mcap", only))
+    assert "Nobody was published in this session" in shown.words
+
+
+def test_a_session_without_a_readable_site_is_drawn_on_what_was_walked(tmp_path: Path) -> None:
+    shown = page_of(recording(tmp_path / "s.mcap", walk(40), site="{}"))
+    assert "walls and sensors are left out" in shown.words
+    assert "Trajectory of Ada" in shown.words
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
+def test_a_cut_session_is_a_page_that_says_so(simulated: Path, tmp_path: Path, share: float) -> None:
+    cut = tmp_path / "cut.mcap"
+    data = simulated.read_bytes()
+    cut.write_bytes(data[: int(len(data) * share)])
+    assert "was cut (it has no orderly end)" in page_of(cut).words
+
+
+@pytest.mark.parametrize("content", [b"", b"not a recording", bytes(500)])
+def test_no_session_is_one_sentence(content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = tmp_path / "wrong.mcap"
+    wrong.write_bytes(content)
+    assert cli.main(["report", str(wrong)]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"whowhere report: {wrong} is not a recording")
+    assert len(said.strip().splitlines()) == 1
+    assert not wrong.with_suffix(".html").exists()
+
+
+def test_a_missing_session_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["report", str(tmp_path / "none.mcap")]) == 1
+    assert "cannot be read: No such file" in capsys.readouterr().err
+
+
+def test_only_a_report_is_replaced(simulated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mine = tmp_path / "mine.html"
+    mine.write_text("<p>dear diary</p>")
+    assert cli.main(["report", str(simulated), "--out", str(mine)]) == 1
+    assert "exists already and is no report" in capsys.readouterr().err
+    assert mine.read_text() == "<p>dear diary</p>"
+    assert cli.main(["report", str(simulated), "--out", str(simulated)]) == 1
+    for _ in range(2):
+        assert cli.main(["report", str(simulated), "--out", str(tmp_path / "new.html")]) == 0
+
+
+def test_names_are_text_and_never_markup(tmp_path: Path) -> None:
+    shown = page_of(recording(tmp_path / "s.mcap", walk(40, name=NASTY)))
+    assert "script" not in shown.tags
+    assert NASTY in shown.words
+
+
+def test_many_people_and_long_names_are_counted(tmp_path: Path) -> None:
+    people = tuple(person(f"{'x' * 60} {n}", n / 5, 2.0, "wireless", None, ("unknown", 1.0)) for n in range(40))
+    scenes = (Scene(source="fusion", t_ns=START + n * SECOND // 5, seq=n, people=people) for n in range(50))
+    assert "The first 24 of 44 people." in page_of(recording(tmp_path / "s.mcap", scenes)).words
+
+
+def test_the_carrier_is_the_confirmed_body_else_the_most_probable() -> None:
+    on_air = person("Ada", 0.0, 0.0, "tentative", None, ("Ada", 1.0))
+    likely = person("anon-3", 1.0, 0.0, "anonymous", 3, ("Ada", 0.7), ("unknown", 0.3))
+    less = person("anon-4", 2.0, 0.0, "anonymous", 4, ("Ada", 0.6), ("unknown", 0.4))
+    taken = person("Bruno", 3.0, 0.0, "confirmed", 5, ("Ada", 0.9), ("Bruno", 0.1))
+    assert carrier("Ada", (on_air, less, likely, taken)) == ("tentative", 3)
+    assert carrier("Ada", (on_air, taken)) == ("tentative", None)
+    assert carrier("Bruno", (on_air, likely, taken)) == ("confirmed", 5)
+    assert carrier("Chidi", (on_air, likely)) == ("", None)
+
+
+def test_blocks_end_where_something_changes_or_nothing_is_said() -> None:
+    carried = [Carried(n * SECOND // 5, "confirmed", 1 if n < 10 else 2) for n in range(20)]
+    carried += [Carried(n * SECOND // 5, "confirmed", 2) for n in range(40, 45)]
+    found = [(block.from_ns / SECOND, block.to_ns / SECOND, block.carried.track) for block in blocks(carried)]
+    assert found == [(0.0, 2.0, 1), (2.0, 3.8, 2), (8.0, 8.8, 2)]
+
+
+def test_a_restarted_counter_does_not_fall() -> None:
+    story = Story()
+    for seq, value in enumerate([3, 8, 1, 2]):
+        counters = {"dropped": value, "used": 100}
+        story.add(Health(source="hub", t_ns=START + seq * SECOND, seq=seq, state="ok", counters=counters))
+    assert stream.loss_table(story) == [("hub", "dropped", 10)]
+
+
+@pytest.mark.parametrize(
+    ("counter", "group"),
+    [("dropped", "dropped"), ("missed", "dropped"), ("too_late:camera-1", "late"), ("future:radar-1", "late"),
+     ("gated_out", "gated"), ("used:late-camera", ""), ("sent", "")],
+)  # fmt: skip
+def test_counters_of_loss_are_told_apart(counter: str, group: str) -> None:
+    assert stream.group_of(counter) == group
+
+
+def test_drawing() -> None:
+    assert number(1.0) == "1"
+    assert number(-0.01) == "0"
+    assert tag("a", words("<&>"), class_="x", stroke_width=2) == '<a class="x" stroke-width="2">&lt;&amp;&gt;</a>'
+    assert path([(0, 0), (0.1, 0.1), (3, 4)], "p") == '<path d="M0 0L3 4" class="p"/>'
+    assert path([(0, 0)], "p") == ""
+    assert ticks(0.0, 3.4) == [0.0, 1.0, 2.0, 3.0]
+    assert len(ticks(0.0, 0.07)) <= 7
+    assert ticks(2.0, 2.0) == [2.0]
+    axes = Axes(10, 20, 100, 50, 0.0, 2.0)
+    assert (axes.x(1.0), axes.y(0.0), axes.y(1.0)) == (60.0, 70.0, 20.0)
+    assert (clock(5), clock(125), clock(3723)) == ("0:05", "2:05", "1:02:03")
+    with pytest.raises(ValueError, match="cannot be drawn"):
+        number(float("nan"))
+
+
+def test_the_story_is_told_in_seconds_of_the_scenes(simulated: Path) -> None:
+    first_ns, last_ns = report_of(simulated).story.span_ns
+    assert 28.0 < (last_ns - first_ns) / 1e9 <= 30.0
