@@ -80,10 +80,13 @@ def covered(boxes: Array, depth: Array) -> Array:
     """(N,) the share of each box that boxes of nearer bodies hide."""
     hidden = np.zeros(len(boxes))
     for row, (left, top, right, bottom) in enumerate(boxes):
-        u, v = np.meshgrid(np.linspace(left, right, 9), np.linspace(top, bottom, 13))
-        behind = np.zeros(u.shape, bool)
-        for other in np.flatnonzero((depth < depth[row] - 0.05) & (depth > 0.4)):
-            a, b, c, d = boxes[other]
+        beside = (boxes[:, 2] < left) | (boxes[:, 0] > right) | (boxes[:, 3] < top) | (boxes[:, 1] > bottom)
+        nearer = np.flatnonzero((depth < depth[row] - 0.05) & (depth > 0.4) & ~beside)
+        if not len(nearer) or depth[row] < 0.4:
+            continue
+        u, v = np.linspace(left, right, 9), np.linspace(top, bottom, 13)[:, None]
+        behind = np.zeros((13, 9), bool)
+        for a, b, c, d in boxes[nearer]:
             behind |= (u >= a) & (u <= c) & (v >= b) & (v <= d)
         hidden[row] = behind.mean()
     return hidden

@@ -13,9 +13,9 @@ STEP_S = 0.05
 SPEED_M_S = (0.6, 1.5)
 PAUSE_S = (0.0, 10.0)
 MARGIN_M = 0.4  # people keep so far from the walls
-PERSONAL_M = 0.45  # and step aside when nearer to somebody than this
-BESIDE_M, BESIDE_S = 0.6, (10.0, 25.0)  # two who walk together, and for how long
-TOGETHER = 0.2  # share of choices that are "with somebody" and not "to somewhere"
+PERSONAL_M = 0.55  # and step aside when nearer to somebody than this
+BESIDE_M, BESIDE_S = 0.6, (8.0, 20.0)  # two who walk together, and for how long
+TOGETHER = 0.1  # share of choices that are "with somebody" and not "to somewhere"
 STAY = 1.5  # mean stay, of the length of the session
 OUTSIDE_M = (8.0, 20.0)  # where those who left stay, beyond the door
 
@@ -151,7 +151,9 @@ class Crowd:
         if distance < 0.02:
             return
         velocity = way / distance * min(body.speed, 2.0 * distance + 0.1)
-        body.place = body.place + STEP_S * (velocity + self.sidestep(body, velocity))
+        velocity = velocity + self.sidestep(body, velocity)
+        velocity *= min(1.0, SPEED_M_S[1] / max(float(np.hypot(*velocity)), 1e-9))
+        body.place = body.place + STEP_S * velocity
         turn = np.angle(np.exp(1j * (np.arctan2(velocity[1], velocity[0]) - body.heading)))
         body.heading += float(np.clip(turn, -4.0 * STEP_S, 4.0 * STEP_S))
         if body.mode in ("walk", "beside"):
@@ -165,7 +167,7 @@ class Crowd:
             distance = float(np.hypot(*apart))
             if other is not body and 1e-6 < distance < PERSONAL_M:
                 right = np.array([velocity[1], -velocity[0]])
-                push += (apart / distance + right) * (PERSONAL_M - distance) / PERSONAL_M
+                push += (3.0 * apart / distance + right) * (PERSONAL_M - distance) / PERSONAL_M
         return push
 
 

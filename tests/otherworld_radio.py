@@ -16,7 +16,7 @@ SENSITIVITY_DBM, LOST = -90.0, 0.1
 PATH_BIAS_DB, WALL_DB = 2.0, 12.0
 FIELD_M, DRIFT_S = 2.0, 2.5  # where the correlation of shadowing falls to 1/e
 WAVES = 32  # of a random field
-BODY_DB, MOST_BODIES_DB, BODY_RADIUS_M = (6.0, 12.0), 18.0, 0.25
+BODY_DB, MOST_BODIES_DB, BODY_RADIUS_M = (6.0, 12.0), 18.0, 0.2  # 0.5 m wide, 0.3 m deep
 BURST_PACKETS, BURST_GAP_S = 3.0, 0.02
 RATE_HZ = (0.5, 5.0)
 
