@@ -87,7 +87,7 @@ class Air:
         self._bias = rng.normal(0, PATH_BIAS_DB, paths)
         self._fields = [Field(rng) for _ in sniffers]
         self._shadowing_db = rng.uniform(3.0, 4.0)
-        self._rice = rng.uniform(7.0, 14.0)  # ratio of the direct to all other paths: 2 to 3 dB of fading
+        self._rice = rng.uniform(4.2, 9.4)  # ratio of the direct to all other paths: 2 to 3 dB of fading
         self._drift, self._drift_s = rng.normal(0, 1, paths), np.zeros(len(devices))
         self._body_db = rng.uniform(*BODY_DB, walks.place.shape[1])
 
