@@ -10,8 +10,8 @@ import pytest
 from whowhere.launch import cli
 from whowhere.launch.evaluate.session import evaluate_session, in_words
 from whowhere.launch.report import figures, stream
-from whowhere.launch.report.identities import blocks
-from whowhere.launch.report.story import Carried, Story, carrier
+from whowhere.launch.report.identities import visible
+from whowhere.launch.report.story import Block, Ribbon, Story, carrier
 from whowhere.launch.report.svg import Axes, clock, number, path, tag, ticks, words
 from whowhere.launch.report.write import report_of, write_report
 from whowhere.messages import Event, Health, Message, Person, Scene, Stamp, State, Truth, encode
@@ -242,10 +242,28 @@ def test_the_carrier_is_the_confirmed_body_else_the_most_probable() -> None:
 
 
 def test_blocks_end_where_something_changes_or_nothing_is_said() -> None:
-    carried = [Carried(n * SECOND // 5, "confirmed", 1 if n < 10 else 2) for n in range(20)]
-    carried += [Carried(n * SECOND // 5, "confirmed", 2) for n in range(40, 45)]
-    found = [(block.from_ns / SECOND, block.to_ns / SECOND, block.carried.track) for block in blocks(carried)]
+    ribbon = Ribbon()
+    for n in (*range(20), *range(40, 45)):
+        ribbon.add(n * SECOND // 5, "confirmed", 1 if n < 10 else 2, None, is_seen=n % 10 < 5)
+    found = [(block.from_ns / SECOND, block.to_ns / SECOND, block.track) for block in ribbon.blocks]
     assert found == [(0.0, 2.0, 1), (2.0, 3.8, 2), (8.0, 8.8, 2)]
+    assert [(a / SECOND, b / SECOND) for a, b in ribbon.seen] == [(0.0, 0.8), (2.0, 2.8), (8.0, 8.8)]
+
+
+def test_a_day_of_short_blocks_fits_a_page() -> None:
+    axes = Axes(0, 0, 100, 20, 0.0, 86_400.0)
+    short = [Block(n * SECOND, (n + 1) * SECOND, "tentative", n) for n in range(80_000)]
+    long = Block(80_000 * SECOND, 86_400 * SECOND, "confirmed", 1)
+    shown = visible([*short, long], axes, 0)
+    assert long in shown
+    assert len(shown) <= 101
+
+
+def test_a_long_walk_keeps_its_last_minutes(tmp_path: Path) -> None:
+    story = report_of(recording(tmp_path / "s.mcap", walk(400))).story
+    times = [place.t_ns for place in story.places["Ada"]]
+    assert (times[0] - START, times[-1] - START) == (219.8 * SECOND, 399.8 * SECOND)
+    assert story.ribbons["Ada"].blocks[0].from_ns == START
 
 
 def test_a_restarted_counter_does_not_fall() -> None:

@@ -5,7 +5,6 @@ The figures are `evaluate session`'s own, so that page and command never disagre
 
 from typing import Any, NamedTuple
 
-from .identities import blocks
 from .story import Story
 from .svg import clock
 
@@ -27,7 +26,7 @@ def judged(result: dict[str, Any]) -> list[Tile]:
     switches = f"HOTA {percent(tracking['hota'])}, MOTA {percent(tracking['mota'])}, {tracking['switches']} switches"
     return [
         Tile(percent(result["named_right"]), "named right", f"of device-time with the owner in view; {unseen}"),
-        Tile(percent(confirmed["precision"]), "of confirmed right", f"{percent(confirmed['recall'])} of seen "
+        Tile(percent(confirmed["precision"]), "confirmed names right", f"{percent(confirmed['recall'])} of seen "
              "device-time is confirmed and right"),
         Tile(seconds(wait["median"]), "to confirm", f"median of {wait['confirmed']} people from first seen; "
              f"{wait['never']} never confirmed"),
@@ -50,22 +49,22 @@ def seen(result: dict[str, Any], story: Story) -> list[Tile]:
     late = f"{result['dropped']} dropped, {result['late']} late"
     return [
         Tile(clock((last_ns - first_ns) / 1e9), "long", f"{len(story.scene_ns)} scenes, {result['messages']} messages"),
-        Tile(percent(shares.get("confirmed")), "of named time confirmed", rest or "nobody was named"),
+        Tile(percent(shares.get("confirmed", 0.0 if shares else None)), "of named time confirmed",
+             rest or "nobody was named"),
         Tile(str(told.count("confirm")), "confirmations", f"{told.count('revise')} revised, "
              f"{told.count('warning')} warnings"),
-        Tile("not known" if latency["p50"] is None else f"{latency['p50']:.0f} ms", "latency",
-             f"median from sensing to publishing; 99 % within {_whole_ms(latency['p99'])}; {late}"),
+        Tile(_ms(latency["p50"]), "latency", "median from sensing to publishing"
+             f"{'' if latency['p99'] is None else '; 99 % within ' + _ms(latency['p99'])}; {late}"),
     ]  # fmt: skip
 
 
 def state_shares(story: Story) -> dict[str, float]:
-    """Of the time in which a name was published, the share in each state; by scenes, which come evenly."""
+    """Of the time in which names were published, the share in each state."""
     states: dict[str, int] = {}
-    for carried in story.carried.values():
-        for block in blocks(carried):
-            if block.carried.state:
-                length = block.to_ns - block.from_ns
-                states[block.carried.state] = states.get(block.carried.state, 0) + length
+    for ribbon in story.ribbons.values():
+        for block in ribbon.blocks:
+            if block.state:
+                states[block.state] = states.get(block.state, 0) + block.to_ns - block.from_ns
     whole = sum(states.values())
     return {state: length / whole for state, length in sorted(states.items())} if whole else {}
 
@@ -82,5 +81,5 @@ def seconds(value: float | None) -> str:
     return "never" if value is None else f"{value:.1f} s"
 
 
-def _whole_ms(value: float | None) -> str:
+def _ms(value: float | None) -> str:
     return "not known" if value is None else f"{value:.0f} ms"

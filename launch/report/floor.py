@@ -15,7 +15,7 @@ from .look import colour_class
 from .story import Place, Story
 from .svg import Axes, label, line, path, picture, tag, words
 
-MARGIN = 14.0
+MARGIN, SCALE_PX = 14.0, 30.0
 GAP_S = 1.0  # without a scene or a sample of truth for longer, a trajectory is not joined
 WALKED_MARGIN_M = 0.5
 GLYPHS = {
@@ -35,6 +35,7 @@ class Floor:
         self._places = {name: [p for p in places if p.t_ns >= from_ns] for name, places in story.places.items()}
         self._truths = {name: [t for t in truths if t[0] >= from_ns] for name, truths in story.truths.items()}
         self._names = names
+        self._marks = _marks(names)
         self._walls = site.area.walls if site else ()
         self._extent = (*site.area.x_m, *site.area.y_m) if site else self._walked()
 
@@ -44,21 +45,25 @@ class Floor:
         parts = self._room(axes, is_labelled=True)
         for name in self._names:
             parts.append(self._truth(axes, name))
-        for place, name in enumerate(self._names):
-            parts.append(tag("g", *self._published(axes, name), self._end(axes, name), class_=colour_class(place)))
-        return picture(width, axes.bottom + MARGIN, "Trajectories on the floor plan", [*parts, self._scale(axes)])
+        parts += [self._published(axes, name) for name in self._names]
+        parts += [self._end(axes, name) for name in self._names]
+        return picture(width, axes.bottom + SCALE_PX, "Trajectories on the floor plan", [*parts, self._scale(axes)])
 
     def kinds(self) -> list[tuple[str, str]]:
         """(kind, its name) of the sensors on the plan, for the legend."""
         drawn = {sensor["kind"] for sensor in self._plan["sensors"] if sensor["x_m"] is not None}
         return [(kind, name) for kind, name in KINDS.items() if kind in drawn]
 
+    def disc(self, name: str, x: float, y: float, radius: float = 9.0) -> str:
+        """A person's mark: the initial, or a number where two people share one."""
+        initial = tag("text", words(self._marks[name]), x=x, y=y, class_="initial")
+        return tag("g", tag("circle", cx=x, cy=y, r=radius, class_="end"), initial, class_=self._colour(name))
+
     def one(self, name: str, width: float) -> str:
         """One identity alone, over where its owner went."""
         axes = self._axes(width)
-        colour = colour_class(self._names.index(name))
         parts = [*self._room(axes, is_labelled=False), self._truth(axes, name)]
-        parts.append(tag("g", *self._published(axes, name), self._end(axes, name), class_=colour))
+        parts += [self._published(axes, name), self._end(axes, name)]
         return picture(width, axes.bottom + MARGIN, f"Trajectory of {name}", parts)
 
     def _walked(self) -> tuple[float, float, float, float]:
@@ -94,13 +99,16 @@ class Floor:
         runs = _joined([(t, (axes.x(x), axes.y(y))) for t, x, y in truths])
         return "".join(path(run, "truth-path") for run in runs)
 
-    def _published(self, axes: Axes, name: str) -> list[str]:
+    def _colour(self, name: str) -> str:
+        return colour_class(self._names.index(name))
+
+    def _published(self, axes: Axes, name: str) -> str:
         parts = []
         for is_confirmed, run in groupby(self._places.get(name, []), key=lambda place: place.state == "confirmed"):
             points = [(place.t_ns, _within(axes, place)) for place in run]
             class_ = "confirmed-path" if is_confirmed else "unsure-path"
             parts += [path(joined, class_) for joined in _joined(points)]
-        return parts
+        return tag("g", *parts, class_=self._colour(name))
 
     def _end(self, axes: Axes, name: str) -> str:
         places = self._places.get(name)
@@ -108,14 +116,20 @@ class Floor:
             return ""
         x, y = _within(axes, places[-1])
         where = f"{name}, {places[-1].state}, at {places[-1].x_m:.1f}, {places[-1].y_m:.1f} m at the end"
-        return tag("g", tag("title", words(where)), tag("circle", cx=x, cy=y, r=9, class_="end"),
-                   tag("text", words(name[0].upper()), x=x, y=y, class_="initial"))  # fmt: skip
+        return tag("g", tag("title", words(where)), self.disc(name, x, y))
 
     def _scale(self, axes: Axes) -> str:
         length_m = 2 if self._extent[1] - self._extent[0] <= 40 else 10
-        x, y = axes.left + 26, axes.bottom - 12
+        x, y = axes.left, axes.bottom + SCALE_PX - 8
         end = axes.x(self._extent[0] + length_m) - axes.left + x
         return line(x, y, end, y, "ideal") + label(end + 6, y + 4, f"{length_m} m", "small halo")
+
+
+def _marks(names: Sequence[str]) -> dict[str, str]:
+    initials = [name[0].upper() for name in names]
+    if len(set(initials)) == len(initials):
+        return dict(zip(names, initials, strict=True))
+    return {name: str(place + 1) for place, name in enumerate(names)}
 
 
 def sample_of(kind: str) -> str:

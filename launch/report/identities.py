@@ -5,35 +5,13 @@ hatching; the number in a block is the body's.
 """
 
 from collections.abc import Sequence
-from itertools import groupby
-from typing import NamedTuple
 
-from .story import Carried, Story
+from .story import Block, Ribbon, Story
 from .svg import Axes, clock, label, picture, tag, words
 
 ROW_PX, BAR_PX = 44.0, 20.0
 HEIGHT_PX = {"confirmed": 20.0, "tentative": 11.0, "wireless": 4.0, "": 0.0}
-GAP_NS = 600_000_000  # without a scene for longer, nothing is said to go on
 NUMBER_PX = 9.0  # room that a digit of a body's number needs
-
-
-class Block(NamedTuple):
-    from_ns: int
-    to_ns: int
-    carried: Carried
-
-
-def blocks(carried: Sequence[Carried]) -> list[Block]:
-    """Stretches in which a name was on the same body, as sure and as right; a gap in the scenes ends one."""
-    found: list[Block] = []
-    for one in carried:
-        last = found[-1] if found else None
-        goes_on = last is not None and one.t_ns - last.to_ns <= GAP_NS
-        if last is not None and goes_on:
-            found[-1] = last = last._replace(to_ns=one.t_ns)  # until now it was as before
-        if last is None or not goes_on or _look(last.carried) != _look(one):
-            found.append(Block(one.t_ns, one.t_ns, one))
-    return found
 
 
 def timeline(story: Story, names: Sequence[str], width: float) -> str:
@@ -47,42 +25,55 @@ def timeline(story: Story, names: Sequence[str], width: float) -> str:
         middle = axes.top + ROW_PX * place + (26.0 if is_narrow else 20.0)
         shown = name if len(name) <= 14 or is_narrow else f"{name[:13]}…"
         at = label(left, middle - 13, shown, "strong halo") if is_narrow else label(0, middle + 4, shown, "strong")
-        carried = story.carried.get(name, [])
-        parts += [*(_drawn(block, axes, first_ns, middle, name) for block in blocks(carried)), at]
-        parts += _in_view(carried, axes, first_ns, middle + BAR_PX / 2 + 2)
+        ribbon = story.ribbons.get(name, Ribbon())
+        parts += [_drawn(block, axes, first_ns, middle, name) for block in visible(ribbon.blocks, axes, first_ns)]
+        parts += [at, *_in_view(ribbon.seen, axes, first_ns, middle + BAR_PX / 2 + 2)]
     return picture(width, axes.bottom + 22, "Which body carried each name", parts)
 
 
-def _look(one: Carried) -> tuple[str, int | None, bool | None]:
-    return one.state, one.track, one.verdict
+def visible(blocks: Sequence[Block], axes: Axes, first_ns: int) -> list[Block]:
+    """The blocks that can be seen: of those less than a px wide the longest in each px, so that a day fits a page."""
+    least_ns = (axes.x_high - axes.x_low) / axes.width * 1e9
+    shown: list[Block] = []
+    short: dict[int, Block] = {}
+    for block in blocks:
+        length_ns = block.to_ns - block.from_ns
+        if not HEIGHT_PX.get(block.state) or length_ns <= 0:
+            continue
+        if length_ns >= least_ns:
+            shown.append(block)
+            continue
+        pixel = int(axes.x((block.from_ns - first_ns) / 1e9))
+        if pixel not in short or length_ns > short[pixel].to_ns - short[pixel].from_ns:
+            short[pixel] = block
+    return [*short.values(), *shown]
 
 
 def _drawn(block: Block, axes: Axes, first_ns: int, middle: float, name: str) -> str:
-    height = HEIGHT_PX.get(block.carried.state, 0.0)
+    height = HEIGHT_PX[block.state]
     x, end = (axes.x((t_ns - first_ns) / 1e9) for t_ns in (block.from_ns, block.to_ns))
-    if not height or end <= x:
-        return ""
-    track, verdict = block.carried.track, block.carried.verdict
+    track, verdict = block.track, block.verdict
     look = {True: "right", False: "wrong", None: "nobody" if track is None else "unjudged"}[verdict]
     said = {True: ", right", False: ", wrong", None: ""}[verdict]
     body = "on no body" if track is None else f"on body {track}"
     times = f"{clock((block.from_ns - first_ns) / 1e9)} to {clock((block.to_ns - first_ns) / 1e9)}"
-    title = tag("title", words(f"{name}, {times}: {block.carried.state}, {body}{said}"))
+    title = tag("title", words(f"{name}, {times}: {block.state}, {body}{said}"))
     bar = tag("rect", title, x=x, y=middle - height / 2, width=max(end - x, 0.6), height=height, class_=look)
     if track is None or height < BAR_PX or end - x < 6 + NUMBER_PX * len(str(track)):
         return bar
     return bar + tag("text", str(track), x=(x + end) / 2, y=middle + 4, class_=f"body-number on-{look}")
 
 
-def _in_view(carried: Sequence[Carried], axes: Axes, first_ns: int, top: float) -> list[str]:
-    """A thin line wherever a camera or radar really had the owner in view."""
-    parts = []
-    for is_seen, run in groupby(carried, key=lambda one: one.is_seen):
-        times = [one.t_ns for one in run]
-        if is_seen and len(times) > 1:
-            x, end = (axes.x((t_ns - first_ns) / 1e9) for t_ns in (times[0], times[-1]))
-            parts.append(tag("rect", x=x, y=top, width=end - x, height=2.5, class_="seen"))
-    return parts
+def _in_view(seen: Sequence[tuple[int, int]], axes: Axes, first_ns: int, top: float) -> list[str]:
+    """A thin line wherever a camera or radar really had the owner in view; gaps of less than a px are closed."""
+    spans: list[tuple[float, float]] = []
+    for from_ns, to_ns in seen:
+        x, end = axes.x((from_ns - first_ns) / 1e9), axes.x((to_ns - first_ns) / 1e9)
+        if spans and x - spans[-1][1] < 1.0:
+            spans[-1] = (spans[-1][0], end)
+        else:
+            spans.append((x, end))
+    return [tag("rect", x=x, y=top, width=max(end - x, 0.6), height=2.5, class_="seen") for x, end in spans]
 
 
 def _warm_up(story: Story, axes: Axes, first_ns: int) -> list[str]:

@@ -63,13 +63,13 @@ svg { display: block; width: 100%; height: auto; font: 12px system-ui, "Segoe UI
 .panels { display: grid; gap: 10px; }
 .where { display: grid; grid-template-columns: minmax(0, 1.75fr) minmax(0, 1fr); gap: 14px; align-items: start; }
 .where .panels { grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); margin-top: 8px; }
+.many { grid-template-columns: minmax(0, 1fr); } .many > figure { max-width: 760px; width: 100%; margin: 8px auto 0; }
 .panels figure { margin: 0; }
 .panels figcaption b { color: var(--ink); }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 18px; margin: 6px 0 0; padding: 0; list-style: none;
   font-size: 13px; color: var(--muted); }
 .legend li { display: flex; align-items: center; gap: 6px; }
 .legend svg { width: 28px; height: 14px; flex: none; }
-.legend .swatch { color: var(--c); font-weight: 700; }
 table { border-collapse: collapse; font-size: 13.5px; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: 3px 10px 3px 0; border-top: 1px solid var(--line); vertical-align: top;
   overflow-wrap: anywhere; }

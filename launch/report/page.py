@@ -13,14 +13,15 @@ from ..evaluate.positions import PositionScore
 from ..evaluate.session import in_words
 from . import curves, figures, identities, stream
 from .floor import Floor, sample_of
-from .look import CSS, colour_class, hatching
-from .story import Story
+from .look import CSS, hatching
+from .story import SHOWN_NS, Story
 from .svg import clock, tag, words
 
 MARK = '<meta name="generator" content="whowhere report">'  # by this a page of ours is known, and may be replaced
 WIDE_PX, HALF_PX, PANEL_PX, NARROW_PX = 1056.0, 512.0, 260.0, 350.0
 PLAN_PX = 700.0
-PLAN_S = 180.0  # a longer time on one plan is a ball of wool
+EVERYBODY_S = 60.0  # on one plan together
+PANELS_BESIDE = 6  # more panels than this stand below the plan
 MOST_PEOPLE, MOST_EVENTS = 24, 500
 SINCE_NS = 1_000_000_000  # an event that holds since less than this holds since it was said
 NO_TRUTH = (
@@ -52,7 +53,7 @@ class Report:
     def names(self) -> list[str]:
         """Enrolled people in the site's order, then whoever else was named."""
         enrolled = [person.name for person in self.site.identities if person.consent] if self.site else []
-        return list(dict.fromkeys((*enrolled, *sorted(self.story.truths), *sorted(self.story.carried))))
+        return list(dict.fromkeys((*enrolled, *sorted(self.story.truths), *sorted(self.story.ribbons))))
 
 
 def page(report: Report) -> str:
@@ -99,24 +100,25 @@ def _headline(report: Report) -> str:
 
 def _floor(report: Report, people: list[str]) -> str:
     first_ns, last_ns = report.story.span_ns
-    from_ns = max(first_ns, last_ns - round(PLAN_S * 1e9))
-    floor = Floor(report.site, report.story, people, from_ns)
-    said = "Shaded: what a sensor sees. " if floor.kinds() else ""
+    alone = Floor(report.site, report.story, people)
+    together = Floor(report.site, report.story, people, last_ns - round(EVERYBODY_S * 1e9))
+    said = "Shaded: what a sensor sees. " if alone.kinds() else ""
     said += "Solid: on a confirmed body. Dotted: not confirmed, or by radio alone. A disc: where a person was last."
     if report.story.truths:
         said += " Thin dashes: where the owner really went."
-    if from_ns > first_ns:
-        said += f" The last {PLAN_S / 60:.0f} minutes only."
-    legend = [f'<li class="{colour_class(place)}"><span class="swatch">●</span>{words(name)}</li>'
-              for place, name in enumerate(people)]  # fmt: skip
-    legend += [_sample(tag("g", sample_of(kind), class_="sensor"), kind_name) for kind, kind_name in floor.kinds()]
-    panels = [tag("figure", floor.one(name, PANEL_PX), tag("figcaption", f"<b>{words(name)}</b>")) for name in people]
+    if last_ns - first_ns > EVERYBODY_S * 1e9:
+        said += f" Together the last {EVERYBODY_S:.0f} s, alone the last {SHOWN_NS / 1e9:.0f} s at most."
+    legend = [tag("li", tag("svg", alone.disc(name, 14, 7, 6.5), viewBox="0 0 28 14", aria_hidden="true"), words(name))
+              for name in people]  # fmt: skip
+    legend += [_sample(tag("g", sample_of(kind), class_="sensor"), kind_name) for kind, kind_name in alone.kinds()]
+    panels = [tag("figure", alone.one(name, PANEL_PX), tag("figcaption", f"<b>{words(name)}</b>")) for name in people]
     return _section(
         "Where they went",
         said + _of_all(report, people),
         tag("ul", *legend, class_="legend"),
-        tag("div", _both(floor.everybody, PLAN_PX), tag("div", *panels, class_="panels"), class_="where"),
-    )
+        tag("div", _both(together.everybody, PLAN_PX), tag("div", *panels, class_="panels"),
+            class_="where" if len(people) <= PANELS_BESIDE else "where many"),
+    )  # fmt: skip
 
 
 def _timeline(report: Report, people: list[str]) -> str:

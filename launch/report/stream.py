@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .story import LOST, Story
 from .svg import Axes, label, path, picture, tag, ticks, words
 
-ROW_PX = 34.0
+ROW_PX, NARROW_ROW_PX = 34.0, 42.0
 MOST_BINS = 120  # of whole seconds, so that a steady source looks steady
 GROUPS = {"dropped": ("drop", "missed"), "late": ("late", "future"), "gated": ("gated",)}
 
@@ -30,16 +30,16 @@ def rates(story: Story, means_hz: Mapping[str, float], width: float) -> str:
     span_s = max((last_ns - first_ns) / 1e9, 1e-3)
     sources = sorted(story.times)
     is_narrow = width < 600
-    left = 12.0 if is_narrow else 110.0
-    axes = Axes(left, 6.0, width - left - 70.0, ROW_PX * len(sources), 0.0, span_s)
+    left, row_px = (12.0, NARROW_ROW_PX) if is_narrow else (110.0, ROW_PX)
+    axes = Axes(left, 6.0, width - left - 70.0, row_px * len(sources), 0.0, span_s)
     parts = axes.time_axis(4 if is_narrow else 10)
     for place, source in enumerate(sources):
-        row = Axes(left, axes.top + ROW_PX * place + 12, axes.width, ROW_PX - 14, 0.0, span_s)
+        row = Axes(left, axes.top + row_px * (place + 1) - 20, axes.width, 20.0, 0.0, span_s)
         parts.append(_rate_row(story.times[source], row, first_ns))
         if source in means_hz:
             parts.append(label(row.right + 8, row.bottom - 4, f"{means_hz[source]:.1f} /s", "small"))
         parts += _lost_rows(story.states.get(source, []), row, first_ns)
-        at = label(left, row.top - 1, source, "small halo") if is_narrow else label(0, row.bottom - 4, source, "small")
+        at = label(left, row.top - 4, source, "small halo") if is_narrow else label(0, row.bottom - 4, source, "small")
         parts.append(at)
     return picture(width, axes.bottom + 24, "Messages per second of each source", parts)
 

@@ -18,8 +18,8 @@ def report_of(path: Path) -> Report:
     story = Story()
     evaluation = Evaluation(observer=story.judge)
     for message, t_sent_ns in recorded(session):
+        story.add(message)  # first: the evaluation may judge a scene at once
         evaluation.add(message, t_sent_ns)
-        story.add(message)
     result = evaluation.result()
     story.finish()
     notes = [session.ended] if session.ended else []
