@@ -8,6 +8,7 @@ stand where the site file says (sniffer_positions.py), `retuned` what the engine
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 from msgspec.structs import replace
 
@@ -15,6 +16,7 @@ from ..sitefile import Area, Sniffer
 from .geometry import Floats
 from .radio_fit import Bins, RadioFit, fit
 from .sniffer_positions import Suspect, misplaced
+from .wireless import expected_dbm
 
 SECOND_NS = 1_000_000_000
 CELL_M, MOST_CELLS = 1.0, 400  # of the floor; on a larger floor cells are larger
@@ -26,6 +28,14 @@ VAGUE_M2 = 1.0  # a body whose place is vaguer a axis teaches nothing
 RETUNE_NS = 10 * SECOND_NS
 MOST_EXPONENT_SD = 0.3  # the engine follows the fit once it is surer than this
 STEP_DB, STEP_EXPONENT = 2.0, 0.2  # a retuning
+
+
+class Retuning(msgspec.Struct, frozen=True):
+    """What to believe from now on: the sniffers, and by how much (S,) dB each is now expected to hear more, in the
+    mean over the places where phones were heard: offsets learnt against the old belief are too large by that."""
+
+    sniffers: tuple[Sniffer, ...]
+    louder_db: Floats
 
 
 class RadioCalibration:
@@ -85,9 +95,9 @@ class RadioCalibration:
         """Sniffers that overwhelmingly do not stand where the site file says; `found`: a fit just made."""
         return misplaced(self.bins(), self._file, found or self.fit(), self._area)
 
-    def retuned(self, t_ns: int) -> tuple[Sniffer, ...] | None:
-        """Every 10 s of event time, the sniffers with the values to believe from now on, if they have changed: a
-        limited step towards the fit, once the readings lie at distances different enough to tell the exponent."""
+    def retuned(self, t_ns: int) -> Retuning | None:
+        """Every 10 s of event time, what to believe from now on, if that has changed: a limited step towards the fit,
+        once the readings lie at distances different enough to tell the exponent."""
         if t_ns - self._retuned_ns < RETUNE_NS or not len(self._keys):
             return None
         self._retuned_ns = t_ns
@@ -103,7 +113,16 @@ class RadioCalibration:
             )
             for row, sniffer in enumerate(before)
         )
-        return self._sniffers
+        return None if self._sniffers == before else Retuning(self._sniffers, self._louder_db(before))
+
+    def _louder_db(self, before: Sequence[Sniffer]) -> Floats:
+        bins, louder_db = self.bins(), np.zeros(len(before))
+        for row, (old, new) in enumerate(zip(before, self._sniffers, strict=True)):
+            here = bins.sniffer == row
+            if here.any():
+                change = expected_dbm(new, bins.position[here]) - expected_dbm(old, bins.position[here])
+                louder_db[row] = (change * bins.weight[here]).sum() / bins.weight[here].sum()
+        return louder_db
 
     def bins(self) -> Bins:
         cells, count = self._columns * self._rows, max(len(self._file), 1)
