@@ -28,8 +28,8 @@ def judged(result: dict[str, Any]) -> list[Tile]:
         Tile(percent(result["named_right"]), "named right", f"of device-time with the owner in view; {unseen}"),
         Tile(percent(confirmed["precision"]), "confirmed names right", f"{percent(confirmed['recall'])} of seen "
              "device-time is confirmed and right"),
-        Tile(seconds(wait["median"]), "to confirm", f"median of {wait['confirmed']} people from first seen; "
-             f"{wait['never']} never confirmed"),
+        Tile(seconds(wait["median"]), "to confirm", f"from first seen; median of the {wait['confirmed']} who were, "
+             f"{wait['never']} were not"),
         Tile(metres(result["position_error_m"]), "position error", f"mean of named positions; half within "
              f"{metres(spread['50'])}, 95 % within {metres(spread['95'])}"),
         Tile("not known" if ratio is None else f"{ratio:.2f} ×", "the oracle's error",

@@ -69,7 +69,7 @@ svg { display: block; width: 100%; height: auto; font: 12px system-ui, "Segoe UI
 .legend { display: flex; flex-wrap: wrap; gap: 4px 18px; margin: 6px 0 0; padding: 0; list-style: none;
   font-size: 13px; color: var(--muted); }
 .legend li { display: flex; align-items: center; gap: 6px; }
-.legend svg { width: 28px; height: 14px; flex: none; }
+.legend svg { width: 28px; height: 14px; flex: none; } .legend svg.mark { width: 19px; height: 19px; }
 table { border-collapse: collapse; font-size: 13.5px; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: 3px 10px 3px 0; border-top: 1px solid var(--line); vertical-align: top;
   overflow-wrap: anywhere; }
@@ -103,7 +103,7 @@ text { fill: var(--ink); } .tick, .axis, .small { fill: var(--muted); font-size:
 .hatch { stroke: var(--card); stroke-width: 1.6; } .lost-line { stroke: var(--wrong); stroke-width: 1.6; }
 .lost { fill: url(#lost); } .warm-up { fill: var(--line); fill-opacity: .55; }
 .body-number { fill: #fff; font-size: 11px; font-weight: 650; text-anchor: middle; }
-.on-wrong { paint-order: stroke; stroke: light-dark(#a84a00, #8a3d00); stroke-width: 4px; }
+.on-wrong { fill: var(--ink); paint-order: stroke; stroke: var(--card); stroke-width: 5px; }
 .curve { fill: none; stroke: var(--c); stroke-width: 2.2; stroke-linejoin: round; }
 .named { --c: var(--ink); stroke-width: 3; } .confirmed { --c: light-dark(#0072b2, #3a9fe3); }
 .tentative { --c: light-dark(#b07700, #f0b032); stroke-dasharray: 7 3; }

@@ -20,8 +20,8 @@ from .svg import clock, tag, words
 MARK = '<meta name="generator" content="whowhere report">'  # by this a page of ours is known, and may be replaced
 WIDE_PX, HALF_PX, PANEL_PX, NARROW_PX = 1056.0, 512.0, 260.0, 350.0
 PLAN_PX = 700.0
-EVERYBODY_S = 60.0  # on one plan together
 PANELS_BESIDE = 6  # more panels than this stand below the plan
+TOGETHER_S, CROWD_S = 60.0, 15.0  # of trajectories on one plan: of so few people, and of more
 MOST_PEOPLE, MOST_EVENTS = 24, 500
 SINCE_NS = 1_000_000_000  # an event that holds since less than this holds since it was said
 NO_TRUTH = (
@@ -101,15 +101,16 @@ def _headline(report: Report) -> str:
 def _floor(report: Report, people: list[str]) -> str:
     first_ns, last_ns = report.story.span_ns
     alone = Floor(report.site, report.story, people)
-    together = Floor(report.site, report.story, people, last_ns - round(EVERYBODY_S * 1e9))
+    together_s = TOGETHER_S if len(people) <= PANELS_BESIDE else CROWD_S
+    together = Floor(report.site, report.story, people, last_ns - round(together_s * 1e9))
     said = "Shaded: what a sensor sees. " if alone.kinds() else ""
     said += "Solid: on a confirmed body. Dotted: not confirmed, or by radio alone. A disc: where a person was last."
     if report.story.truths:
         said += " Thin dashes: where the owner really went."
-    if last_ns - first_ns > EVERYBODY_S * 1e9:
-        said += f" Together the last {EVERYBODY_S:.0f} s, alone the last {SHOWN_NS / 1e9:.0f} s at most."
-    legend = [tag("li", tag("svg", alone.disc(name, 14, 7, 6.5), viewBox="0 0 28 14", aria_hidden="true"), words(name))
-              for name in people]  # fmt: skip
+    if last_ns - first_ns > together_s * 1e9:
+        said += f" Together the last {together_s:.0f} s, alone the last {SHOWN_NS / 1e9:.0f} s at most."
+    legend = [tag("li", tag("svg", alone.disc(name, 10, 10), viewBox="0 0 20 20", class_="mark", aria_hidden="true"),
+                  words(name)) for name in people]  # fmt: skip
     legend += [_sample(tag("g", sample_of(kind), class_="sensor"), kind_name) for kind, kind_name in alone.kinds()]
     panels = [tag("figure", alone.one(name, PANEL_PX), tag("figcaption", f"<b>{words(name)}</b>")) for name in people]
     return _section(
