@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from whowhere.launch import cli
 from whowhere.launch.evaluate.session import evaluate_session, in_words
 from whowhere.launch.report import figures, stream
@@ -21,7 +22,8 @@ from whowhere.sitefile import load_site, site_as_json
 
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND
-DEMO = site_as_json(load_site(Path(cli.__file__).parent / "sites" / "demo.toml"))
+SITE = load_site(Path(cli.__file__).parent / "sites" / "demo.toml")
+DEMO, NOBODY = site_as_json(SITE), site_as_json(replace(SITE, identities=()))
 VOID = {"meta", "link", "br", "img", "input"}
 NASTY = "<script>alert('&')</script>\""
 
@@ -158,6 +160,17 @@ def test_without_truth_nothing_is_judged(tmp_path: Path) -> None:
     assert "Ada, 0:00 to 0:20: confirmed, on body 1" in shown.words
     assert "Where they went" in shown.words
     assert not re.search(r"on body \d, (right|wrong)|named right|How far off|Thin dashes", shown.words)
+
+
+def test_bodies_without_any_name_are_drawn(tmp_path: Path) -> None:
+    """As in a real recording with nobody enrolled."""
+    body = (person("anon-1", 2.0, 2.0, "anonymous", 1, ("unknown", 1.0)),)
+    moved = (person("anon-1", 8.0, 6.0, "anonymous", 1, ("unknown", 1.0)),)
+    scenes = (Scene(source="fusion", t_ns=START + n * SECOND // 5, seq=n, people=(body, moved)[n]) for n in range(2))
+    page_of(session := recording(tmp_path / "s.mcap", scenes, site=NOBODY))
+    html = session.with_suffix(".html").read_text(encoding="utf-8")
+    assert len(re.findall(r'<path d="M[^"]*" class="body-path"/>', html)) == 2  # wide and narrow
+    assert "Who was whom" not in html
 
 
 def test_too_little_truth_is_said(tmp_path: Path) -> None:

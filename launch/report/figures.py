@@ -49,8 +49,8 @@ def seen(result: dict[str, Any], story: Story) -> list[Tile]:
     late = f"{result['dropped']} dropped, {result['late']} late"
     return [
         Tile(clock((last_ns - first_ns) / 1e9), "long", f"{len(story.scene_ns)} scenes, {result['messages']} messages"),
-        Tile(percent(shares.get("confirmed", 0.0 if shares else None)), "of named time confirmed",
-             rest or "nobody was named"),
+        Tile(percent(shares.get("confirmed", 0.0)), "of named time confirmed", rest) if shares else
+        Tile("nobody", "was named", "no enrolled person was published"),
         Tile(str(told.count("confirm")), "confirmations", f"{told.count('revise')} revised, "
              f"{told.count('warning')} warnings"),
         Tile(_ms(latency["p50"]), "latency", "median from sensing to publishing"

@@ -12,7 +12,7 @@ import numpy as np
 from ...nodes.live.plan import plan_of
 from ...sitefile import Site
 from .look import colour_class
-from .story import Place, Story
+from .story import Story
 from .svg import Axes, label, line, path, picture, tag, words
 
 MARGIN, SCALE_PX = 14.0, 30.0
@@ -34,15 +34,22 @@ class Floor:
         self._plan: dict[str, Any] = plan_of(site) if site else {"sensors": []}
         self._places = {name: [p for p in places if p.t_ns >= from_ns] for name, places in story.places.items()}
         self._truths = {name: [t for t in truths if t[0] >= from_ns] for name, truths in story.truths.items()}
+        self._anonymous: dict[str, list[tuple[int, tuple[float, float]]]] = {}
+        for t_ns, body, x_m, y_m in story.anonymous:
+            if t_ns >= from_ns:
+                self._anonymous.setdefault(body, []).append((t_ns, (x_m, y_m)))
         self._names = names
         self._marks = _marks(names)
         self._walls = site.area.walls if site else ()
-        self._extent = (*site.area.x_m, *site.area.y_m) if site else self._walked()
+        self._extent = self._built(site) if site else self._walked()
 
     def everybody(self, width: float) -> str:
         """All identities, each in its colour, with a dot and an initial where it was last."""
         axes = self._axes(width)
         parts = self._room(axes, is_labelled=True)
+        for points in self._anonymous.values():
+            runs = _joined([(t_ns, _within(axes, *there)) for t_ns, there in points])
+            parts += [path(run, "body-path") for run in runs]
         for name in self._names:
             parts.append(self._truth(axes, name))
         parts += [self._published(axes, name) for name in self._names]
@@ -66,9 +73,17 @@ class Floor:
         parts += [self._published(axes, name), self._end(axes, name)]
         return picture(width, axes.bottom + MARGIN, f"Trajectory of {name}", parts)
 
+    def _built(self, site: Site) -> tuple[float, float, float, float]:
+        """The site's area and its sensors, some of which stand outside."""
+        there = [sensor for sensor in self._plan["sensors"] if sensor["x_m"] is not None]
+        x_m = [*site.area.x_m, *(sensor["x_m"] for sensor in there)]
+        y_m = [*site.area.y_m, *(sensor["y_m"] for sensor in there)]
+        return (min(x_m), max(x_m), min(y_m), max(y_m))
+
     def _walked(self) -> tuple[float, float, float, float]:
         there = np.array([(p.x_m, p.y_m) for places in self._places.values() for p in places]
-                         + [t[1:] for truths in self._truths.values() for t in truths]).reshape(-1, 2)  # fmt: skip
+                         + [t[1:] for truths in self._truths.values() for t in truths]
+                         + [at for points in self._anonymous.values() for _, at in points]).reshape(-1, 2)  # fmt: skip
         if not len(there):
             return (0.0, 1.0, 0.0, 1.0)
         (x_low, y_low), (x_high, y_high) = there.min(axis=0) - WALKED_MARGIN_M, there.max(axis=0) + WALKED_MARGIN_M
@@ -105,7 +120,7 @@ class Floor:
     def _published(self, axes: Axes, name: str) -> str:
         parts = []
         for is_confirmed, run in groupby(self._places.get(name, []), key=lambda place: place.state == "confirmed"):
-            points = [(place.t_ns, _within(axes, place)) for place in run]
+            points = [(place.t_ns, _within(axes, place.x_m, place.y_m)) for place in run]
             class_ = "confirmed-path" if is_confirmed else "unsure-path"
             parts += [path(joined, class_) for joined in _joined(points)]
         return tag("g", *parts, class_=self._colour(name))
@@ -114,7 +129,7 @@ class Floor:
         places = self._places.get(name)
         if not places:
             return ""
-        x, y = _within(axes, places[-1])
+        x, y = _within(axes, places[-1].x_m, places[-1].y_m)
         where = f"{name}, {places[-1].state}, at {places[-1].x_m:.1f}, {places[-1].y_m:.1f} m at the end"
         return tag("g", tag("title", words(where)), self.disc(name, x, y))
 
@@ -137,9 +152,9 @@ def sample_of(kind: str) -> str:
     return tag("path", d=GLYPHS[kind], transform="translate(14 7)")
 
 
-def _within(axes: Axes, place: Place) -> tuple[float, float]:
+def _within(axes: Axes, x_m: float, y_m: float) -> tuple[float, float]:
     """A place in px; what lies beyond the plan is drawn at its edge."""
-    x, y = axes.x(place.x_m), axes.y(place.y_m)
+    x, y = axes.x(x_m), axes.y(y_m)
     return min(max(x, axes.left), axes.right), min(max(y, axes.top), axes.bottom)
 
 
@@ -156,11 +171,8 @@ def _joined(points: list[tuple[int, tuple[float, float]]]) -> list[list[tuple[fl
 
 
 def _view(axes: Axes, sensor: dict[str, Any]) -> str:
-    def inside(x: float, y: float) -> str:
-        px, py = min(max(axes.x(x), axes.left), axes.right), min(max(axes.y(y), axes.top), axes.bottom)
-        return f"{px:.1f},{py:.1f}"
-
-    points = " ".join(inside(x, y) for x, y in sensor["view"])
+    corners = [_within(axes, x_m, y_m) for x_m, y_m in sensor["view"]]
+    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in corners)
     return tag("polygon", points=points, class_=f"view {sensor['kind']}")
 
 

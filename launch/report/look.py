@@ -95,6 +95,7 @@ text { fill: var(--ink); } .tick, .axis, .small { fill: var(--muted); font-size:
 .confirmed-path { fill: none; stroke: var(--c); stroke-width: 2.6; stroke-linejoin: round; stroke-linecap: round; }
 .unsure-path { fill: none; stroke: var(--c); stroke-width: 1.3; stroke-dasharray: 1 3.5; stroke-linecap: round;
   stroke-opacity: .8; }
+.body-path { fill: none; stroke: var(--grey); stroke-width: 1.1; stroke-opacity: .65; }
 .truth-path { fill: none; stroke: var(--ink); stroke-opacity: .6; stroke-width: 1.1; stroke-dasharray: 5 3; }
 .end { fill: var(--c); stroke: var(--card); stroke-width: 1.5; }
 .initial { fill: var(--card); font-weight: 750; font-size: 11px; text-anchor: middle; dominant-baseline: central; }

@@ -104,7 +104,9 @@ def _floor(report: Report, people: list[str]) -> str:
     together_s = TOGETHER_S if len(people) <= PANELS_BESIDE else CROWD_S
     together = Floor(report.site, report.story, people, last_ns - round(together_s * 1e9))
     said = "Shaded: what a sensor sees. " if alone.kinds() else ""
-    said += "Solid: on a confirmed body. Dotted: not confirmed, or by radio alone. A disc: where a person was last."
+    if people:
+        said += "Solid: on a confirmed body. Dotted: not confirmed, or by radio alone. A disc: where a person was last."
+    said += " Grey: bodies without a name."
     if report.story.truths:
         said += " Thin dashes: where the owner really went."
     if last_ns - first_ns > together_s * 1e9:
@@ -118,7 +120,7 @@ def _floor(report: Report, people: list[str]) -> str:
         said + _of_all(report, people),
         tag("ul", *legend, class_="legend"),
         tag("div", _both(together.everybody, PLAN_PX), tag("div", *panels, class_="panels"),
-            class_="where" if len(people) <= PANELS_BESIDE else "where many"),
+            class_="where" if 0 < len(people) <= PANELS_BESIDE else "where many"),
     )  # fmt: skip
 
 

@@ -66,12 +66,14 @@ class Place(NamedTuple):
 
 @dataclass(slots=True)
 class Story:
-    """places, truths: by name, of the last SHOWN_NS. ribbons: by name. times: by source, of its measurements and
-    scenes. counters: by (source, name), (t_ns, total) at each change. states: by source, (t_ns, state) at each change.
-    document: the last site in force, as JSON."""
+    """places, truths: by name, of the last SHOWN_NS; anonymous: (t_ns, id, x, y) of bodies without a name. ribbons: by
+    name. times: by source, of its measurements and scenes. counters: by (source, name), (t_ns, total) at each change.
+    states: by source, (t_ns, state) at each change. document: the last site in force, as JSON.
+    """
 
     places: dict[str, deque[Place]] = field(default_factory=dict)
     truths: dict[str, deque[tuple[int, float, float]]] = field(default_factory=dict)
+    anonymous: deque[tuple[int, str, float, float]] = field(default_factory=deque)
     ribbons: dict[str, Ribbon] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     times: dict[str, array] = field(default_factory=dict)
@@ -134,6 +136,9 @@ class Story:
     def _add_scene(self, scene: Scene) -> None:
         self.scene_ns.append(scene.t_ns)
         named = {person.id: person for person in scene.people if person.state != "anonymous"}
+        for person in scene.people:
+            if person.id not in named:
+                _keep(self.anonymous, (scene.t_ns, person.id, person.x_m, person.y_m))
         for name, person in named.items():
             place = Place(scene.t_ns, person.x_m, person.y_m, person.state)
             _keep(self.places.setdefault(name, deque()), place)
@@ -166,7 +171,8 @@ class Story:
                 known.append((health.t_ns, value))
 
 
-def _keep(values: deque, value: Place | tuple[int, float, float]) -> None:
+def _keep(values: deque, value: tuple) -> None:
+    """Append a value that begins with its t_ns, and let go of what is too old to be shown."""
     values.append(value)
     while value[0] - values[0][0] > SHOWN_NS:
         values.popleft()
