@@ -237,6 +237,36 @@ def test_names_are_text_and_never_markup(tmp_path: Path) -> None:
     assert NASTY in shown.words
 
 
+def test_positions_that_are_no_numbers_and_absurd_times_are_survived(tmp_path: Path) -> None:
+    def broken() -> Iterator[Message]:
+        for message in walk(40):
+            if isinstance(message, Scene) and message.seq % 7 == 0:
+                message = replace(message, people=(replace(message.people[0], x_m=float("nan")), *message.people[1:]))
+            yield message
+        yield Scene(source="fusion", t_ns=2**63 + 7, seq=9999, people=())
+        yield Event(source="fusion", t_ns=2**63 + 8, seq=9999, type="warning", text="the clock jumped")
+
+    shown = page_of(recording(tmp_path / "s.mcap", broken()))
+    assert "the clock jumped" in shown.words
+    assert "nan" not in shown.words.split()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_damaged_session_is_a_page_or_a_sentence(
+    seed: int, simulated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(seed)
+    data = bytearray(simulated.read_bytes())
+    for place in rng.integers(20 if seed % 2 else 0, len(data), 1 + 5 * seed):
+        data[place] = rng.integers(256)
+    broken = tmp_path / "broken.mcap"
+    broken.write_bytes(data)
+    status = cli.main(["report", str(broken)])
+    said = capsys.readouterr().err.strip()
+    assert "a fault in whowhere itself" not in said
+    assert (status, len(said.splitlines())) in ((0, 0), (1, 1), (1, 2))
+
+
 def test_many_people_and_long_names_are_counted(tmp_path: Path) -> None:
     people = tuple(person(f"{'x' * 60} {n}", n / 5, 2.0, "wireless", None, ("unknown", 1.0)) for n in range(40))
     scenes = (Scene(source="fusion", t_ns=START + n * SECOND // 5, seq=n, people=people) for n in range(50))

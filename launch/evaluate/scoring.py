@@ -6,6 +6,7 @@ subscription or of a recording, calls no clock, and never asks the engine what i
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -129,7 +130,7 @@ class SessionScore:
         self._scored_ns = t_ns
 
     def _score(self, t_ns: int, people: tuple[Person, ...], duration_s: float) -> None:
-        truth = self._timeline.at(t_ns)
+        truth, people = self._timeline.at(t_ns), placed(people)
         if truth is None:
             return
         tracked = bodies(people)
@@ -166,6 +167,11 @@ class SessionScore:
             for name, probability in body.candidates:
                 if name != UNKNOWN:
                     self._reliability_all.add(probability, name == owner, duration_s)
+
+
+def placed(people: tuple[Person, ...]) -> tuple[Person, ...]:
+    """The people who are anywhere: a recording of a faulty engine may hold positions that are no numbers."""
+    return tuple(person for person in people if isfinite(person.x_m) and isfinite(person.y_m))
 
 
 def bodies(people: tuple[Person, ...]) -> list[Person]:

@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from ...messages import SENSOR_KINDS, Event, Health, Message, Person, Scene, Truth, kind_of
-from ..evaluate.scoring import Instant, bodies, most_probable
+from ..evaluate.scoring import Instant, bodies, most_probable, placed
 
 TOLD = ("started", "confirm", "revise", "warning")  # events worth a line; who comes and goes is on the plan
 LOST = ("lost", "refused")
@@ -80,7 +82,7 @@ class Story:
     counters: dict[tuple[str, str], list[tuple[int, int]]] = field(default_factory=dict)
     states: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
     document: str = ""
-    scene_ns: array = field(default_factory=lambda: array("q"))
+    scene_ns: array = field(default_factory=lambda: array("Q"))
     scored_from_ns: int | None = None
     has_health: bool = False
     _waiting: deque[Scene] = field(default_factory=deque)  # scenes that may still be judged
@@ -88,7 +90,7 @@ class Story:
 
     def add(self, message: Message) -> None:
         if isinstance(message, Scene):
-            self._add_scene(message)
+            self._add_scene(replace(message, people=placed(message.people)))
         elif isinstance(message, Truth):
             for row, name in enumerate(message.enrolled):
                 if name:
@@ -102,7 +104,7 @@ class Story:
         elif kind_of(message) == "site":
             self.document = getattr(message, "document", "")
         if kind_of(message) in (*SENSOR_KINDS, "scene"):
-            self.times.setdefault(message.source, array("q")).append(message.t_ns)
+            self.times.setdefault(message.source, array("Q")).append(message.t_ns)
 
     def judge(self, instant: Instant) -> None:
         """An observer of the evaluation: was each name on its owner's body?"""
@@ -124,7 +126,7 @@ class Story:
     @property
     def span_ns(self) -> tuple[int, int]:
         """First and last instant: of scenes, else of measurements; (0, 0) where there is neither."""
-        times = self.scene_ns or array("q", [t for each in self.times.values() for t in each])
+        times = self.scene_ns or array("Q", [t for each in self.times.values() for t in each])
         return (min(times), max(times)) if times else (0, 0)
 
     def verdict_near(self, name: str, t_ns: int, within_ns: int = 500_000_000) -> bool | None:

@@ -99,8 +99,9 @@ def _rate_row(times_ns: array, row: Axes, first_ns: int) -> str:
     span_s = row.x_high
     bin_s = max(1, int(np.ceil(span_s / MOST_BINS)))
     bins = max(1, int(span_s // bin_s))  # what is left over at the end is too short to give a rate
-    places = (np.array(times_ns) - first_ns) // (bin_s * 1_000_000_000)
-    per_s = np.bincount(places[(places >= 0) & (places < bins)], minlength=bins) / bin_s
+    since_ns = np.array([t_ns - first_ns for t_ns in times_ns if t_ns >= first_ns], np.uint64)
+    places = since_ns // np.uint64(bin_s * 1_000_000_000)
+    per_s = np.bincount(places[places < bins].astype(np.int64), minlength=bins) / bin_s
     most = max(float(per_s.max()), 1e-9)
     points = [(row.left, row.bottom)]
     for place, rate in enumerate(per_s):
