@@ -3,9 +3,9 @@ only rows whose best choice changed are augmented again. Every row may stay unma
 column for free ("no phone"). It knows nothing of phones, bodies or probabilities, and it does not gate: a forbidden
 pair is +inf.
 
-Written in numpy alone: a step in which nothing breaks is two passes over the matrix, which numpy does at memory speed.
-numba would make the steps in which many rows break several times faster, at 150 MB and 0.4 s for every process that
-imports it; for the tens of people of a room a step is 5 to 20 us as it is, which no one would notice.
+The loops are numpy's by default: for the tens of people of a room a step is 5 to 20 us, which no one would notice.
+From a hundred on, `IncrementalAssignment(compiled.Loops())` gives the same results to the bit in a half of the time, in
+a seventh where a row starts again from nothing; numba, which that takes, costs each process 150 MB and 0.4 s.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -15,7 +15,9 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from .augmentation import NO_ASSIGNMENT, ROUNDING, Floats, Indices, Search
+from .augmentation import NO_ASSIGNMENT, Floats, Indices, Loops
+
+ROUNDING = 8 * np.finfo(np.float64).eps
 
 NOT_A_NUMBER = "costs must be numbers above -inf (+inf forbids a pair)"
 COARSE = 1e4  # potentials this much above the costs would blur them
@@ -46,7 +48,9 @@ class IncrementalAssignment:
     EV-Loc's incremental Hungarian, rows and columns exchanged.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, loops: Loops | None = None) -> None:
+        """`loops`: `compiled.Loops()` for the same results sooner, at numba's price; numpy's otherwise."""
+        self._loops = loops or Loops()
         self._forget()
 
     def _forget(self) -> None:
@@ -56,14 +60,23 @@ class IncrementalAssignment:
 
     def _settle_on(self, reduced: Floats, reject: Floats, potentials: Floats, mates: Indices) -> None:
         """Take over R (n, m), the reject costs (n,), v (m + 1,), nobody's 0 last, and the mate of each row (n,)."""
-        self._reduced, self._reject, self._potentials, self._mates = reduced, reject, potentials, mates
+        self._reduced, self._reject = reduced, reject
         n, m = reduced.shape
         self._starts = np.arange(n) * m
-        self._unmatched = np.flatnonzero(mates == m)
-        self._chosen = self._starts + mates
-        self._chosen[self._unmatched] = 0
-        self._offset = float(potentials[mates].sum())
+        self._owners = np.full(m + 1, -1, np.intp)  # the row of each column; nobody has none
+        self._owners[mates] = np.arange(n)
+        self._owners[m] = -1
         self._owed = False  # an unmatched column whose potential is still below 0
+        self._loose = False  # v = 0 and R = C, which prove nothing: the next step starts cold
+        self._mate(potentials, mates)
+
+    def _mate(self, potentials: Floats, mates: Indices) -> None:
+        self._potentials, self._mates = potentials, mates
+        self._unmatched = np.flatnonzero(mates == len(potentials) - 1)
+        self._chosen = self._starts + mates
+        if self._unmatched.size:
+            self._chosen[self._unmatched] = 0
+        self._offset = float(np.add.reduce(potentials.take(mates)))
 
     def solve(
         self,
@@ -87,28 +100,36 @@ class IncrementalAssignment:
             self._carry_over(rows, columns)
         np.subtract(cost, self._potentials[:-1], out=self._reduced)
         self._reject = np.broadcast_to(np.asarray(reject, np.float64), (n,)).copy()
-        matching = self._repair()
+        matching = self._repair(self._held())
         if n and -self._potentials.min() > COARSE * np.abs(self._held() + self._potentials[self._mates]).max():
-            self._restart(cost, warm=False)
-            return self._repair()
+            self._restart(cost.copy())
+            return self._priced(self._held())
         return matching
 
     def add(self, delta: Floats) -> Matching:
         """The matching after C += `delta` (n, m), all else as it was. A forbidden pair stays forbidden."""
         if delta.shape != self._reduced.shape:
             raise ValueError(f"delta has shape {delta.shape}, the matrix {self._reduced.shape}")
-        np.add(self._reduced, delta, out=self._reduced)
-        return self._repair()
+        seen = self._loops.add(self._reduced, delta, self._reject, self._mates)
+        return self._repair(*(seen or (self._held(),)))
 
     def replace(self, rows: Sequence[int] | Indices, cost: Floats) -> Matching:
         """The matching after the rows at these positions got new costs `cost` (k, m); only they are looked at."""
         at = np.asarray(rows, np.intp)
         if cost.shape != (len(at), len(self._columns)):
             raise ValueError(f"cost has shape {cost.shape}, the rows need ({len(at)}, {len(self._columns)})")
-        if len(set(at.tolist())) < len(at) or (len(at) and not 0 <= at.min() <= at.max() < len(self._rows)):
-            raise ValueError(f"rows {at.tolist()} are not different positions below {len(self._rows)}")
-        self._reduced[at] = cost - self._potentials[:-1]
-        return self._repair(at)
+        places = at.tolist()
+        if places and (len(set(places)) < len(places) or min(places) < 0 or max(places) >= len(self._rows)):
+            raise ValueError(f"rows {places} are not different positions below {len(self._rows)}")
+        low = self._loops.replace(self._reduced, at, cost, self._potentials, self._reject)
+        held = self._held()
+        if self._loose:
+            return self._repair(held)
+        fine = held[at] <= low
+        if np.count_nonzero(fine) == len(fine):
+            return self._priced(held)
+        held[at] = low
+        return self._augment(at[~fine], held)
 
     def state(self) -> dict[str, Any]:
         """All that the next step depends on, as plain values and arrays of its own."""
@@ -119,12 +140,13 @@ class IncrementalAssignment:
             "reject": self._reject.copy(),
             "potentials": self._potentials.copy(),
             "mates": self._mates.copy(),
+            "loose": self._loose,
         }
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> Self:
-        """An instance that goes on exactly as the one that gave `state()`."""
-        made = cls()
+    def from_state(cls, state: Mapping[str, Any], loops: Loops | None = None) -> Self:
+        """An instance that goes on exactly as the one that gave `state()`, whatever loops either has."""
+        made = cls(loops)
         made._rows, made._columns = list(state["rows"]), list(state["columns"])
         made._settle_on(
             np.array(state["reduced"], np.float64, order="C"),
@@ -132,6 +154,7 @@ class IncrementalAssignment:
             np.array(state["potentials"], np.float64),
             np.array(state["mates"], np.intp),
         )
+        made._loose = bool(state["loose"])
         return made
 
     def _carry_over(self, rows: list[Hashable], columns: list[Hashable]) -> None:
@@ -147,22 +170,26 @@ class IncrementalAssignment:
         names = [*self._columns, None]
         chosen = {row: names[j] for row, j in zip(self._rows, self._mates.tolist(), strict=True) if j < len(names) - 1}
         mates = [now.get(chosen[row], m) if row in chosen else m for row in rows]
-        self._rows, self._columns = rows, columns
+        self._rows, self._columns, loose = rows, columns, self._loose and n > 0
         self._settle_on(np.empty((n, m)), np.empty(n), potentials, np.array(mates, np.intp))
         unmatched = np.ones(m + 1, bool)
         unmatched[mates] = False
-        self._owed = bool((potentials[unmatched] < 0).any())
+        self._owed, self._loose = bool((potentials[unmatched] < 0).any()), loose
 
-    def _repair(self, at: Indices | None = None) -> Matching:
-        """Restore the invariant after costs changed, in all rows or in those `at`."""
-        held = self._held()
-        low = self._lowest(at)
-        fine = (held if at is None else held[at]) <= low
-        if self._owed or np.count_nonzero(fine) < len(fine):
+    def _repair(self, held: Floats, low: Floats | None = None) -> Matching:
+        """Restore the invariant after costs changed: rows hold `held`, the least they could have may be known."""
+        if low is None:
+            low = self._loops.lowest(self._reduced, self._reject, held)
+        if self._loose:
             self._refuse_unless_solvable(low)
-            broken = np.flatnonzero(~fine)
-            self._augment((broken if at is None else at[broken]).tolist())
-            held = self._held()
+            self._restart(self._reduced)
+            return self._priced(self._held())
+        fine = held <= low  # NaN never is
+        if not self._owed and np.count_nonzero(fine) == len(fine):
+            return self._priced(held)
+        return self._augment(np.flatnonzero(~fine), low)
+
+    def _priced(self, held: Floats) -> Matching:
         paid = float(np.add.reduce(held))
         if not isfinite(paid):
             self._forget()
@@ -178,58 +205,56 @@ class IncrementalAssignment:
             held[self._unmatched] = self._reject[self._unmatched]
         return held
 
-    def _lowest(self, at: Indices | None) -> Floats:
-        """The least that each row could have, reduced; argmin and take, since that is several times faster than min."""
-        if at is None:
-            reduced, reject, starts = self._reduced, self._reject, self._starts
-        else:
-            reduced, reject, starts = self._reduced[at], self._reject[at], self._starts[: len(at)]
-        if not reduced.size:
-            return reject
-        return np.minimum(reduced.take(starts + reduced.argmin(axis=1)), reject)
-
     def _refuse_unless_solvable(self, low: Floats) -> None:
-        """NaN and -inf come out as row minima; +inf there is a row that can have nothing at all."""
+        """NaN and -inf come out as the least of a row; +inf there is a row that can have nothing at all."""
         worst = np.add.reduce(low)
         if not isfinite(worst):
             self._forget()
             raise ValueError(NO_ASSIGNMENT if worst > 0 else NOT_A_NUMBER)
 
-    def _augment(self, broken: list[int]) -> None:
-        n, m = self._reduced.shape
-        if len(broken) > max(MANY, RESTART_SHARE * n):
-            self._restart(self._reduced + self._potentials[:-1], warm=True)
-            return
+    def _augment(self, broken: Indices, low: Floats) -> Matching:
+        """Place the broken rows anew, or all afresh if they are many; `low` is the least that each row could have."""
+        self._refuse_unless_solvable(low)
+        if len(broken) > self._many():
+            self._restart(self._reduced + self._potentials[:-1])
+            return self._priced(self._held())
         mates = self._mates.copy()
-        mates[broken] = m
-        owners = np.full(m + 1, -1, np.intp)
-        owners[mates] = np.arange(n)
-        owners[m] = -1
-        search = Search(self._reduced, self._reject, self._potentials, mates, owners)
         try:
-            for row in broken:
-                search.place_row(row)
+            potentials = self._loops.place(self._reduced, self._reject, self._potentials, mates, self._owners, broken)
         except ValueError:
             self._forget()
             raise
-        for column in np.flatnonzero((owners[:m] < 0) & (self._potentials[:m] - search.lift[:m] < 0)).tolist():
-            if owners[column] < 0:
-                search.release_column(column)
-        self._reduced += search.lift[:m]
-        self._settle_on(self._reduced, self._reject, self._potentials - search.lift, mates)
+        self._owed = False
+        self._mate(potentials, mates)
+        return self._priced(self._held())
 
-    def _restart(self, cost: Floats, warm: bool) -> None:
-        """Solve afresh where most rows changed, or where the potentials dwarf the costs."""
+    def _many(self) -> float:
+        return max(MANY, RESTART_SHARE * len(self._rows))
+
+    def _restart(self, cost: Floats) -> None:
+        """Solve afresh where most rows changed, or where the potentials dwarf the costs. While the matching itself is
+        in flux, proving it would cost more than the proof could save in the next step: it is left loose."""
+        n, m = cost.shape
+        mates = self._solved_cold(cost)
+        changed = np.count_nonzero(mates != self._mates)
+        settled = self._unmatched.size == n or changed <= self._many()
+        potentials = np.zeros(m + 1)
+        if settled and m:
+            paid = np.where(mates < m, cost[np.arange(n), np.minimum(mates, m - 1)], self._reject)
+            self._loops.lower(potentials, cost, paid, mates, ROUNDING * np.abs(paid).max())
+            cost -= potentials[:-1]
+        self._settle_on(cost, self._reject, potentials, mates)
+        self._loose = not settled
+
+    def _solved_cold(self, cost: Floats) -> Indices:
+        """(n,) the mates of a least-cost matching, by scipy."""
         n, m = cost.shape
         reject = self._reject[:, None]
         compulsory = np.isinf(reject)
-        potentials = np.zeros(m + 1)
         if not compulsory.any():
             wide = np.minimum(cost - reject, 0.0)  # a pair that gains nothing is no pair
         elif compulsory.all() and n <= m:
             wide = cost
-            if n == m and warm:
-                wide, potentials = self._reduced, self._potentials.copy()
         else:
             wide = np.hstack((cost, np.where(np.eye(n, dtype=bool), reject, np.inf)))
         try:
@@ -241,24 +266,4 @@ class IncrementalAssignment:
         mates[rows] = np.minimum(columns, m)
         if not compulsory.any():
             mates[rows[wide[rows, columns] >= 0.0]] = m
-        self._derive(cost, self._reject, mates, potentials)
-
-    def _derive(self, cost: Floats, reject: Floats, mates: Indices, potentials: Floats) -> None:
-        """Settle on an optimal matching: lower the potentials (m + 1,) to the nearest feasible ones, which are shortest
-        distances (Bellman-Ford; each round goes on only from the columns lowered in the one before)."""
-        n, m = cost.shape
-        owners = np.full(m + 1, -1, np.intp)
-        owners[mates] = np.arange(n)
-        paid = np.where(mates < m, cost[np.arange(n), np.minimum(mates, m - 1)], reject) if m else reject
-        least = ROUNDING * max(-potentials.min(), np.abs(paid).max())
-        rows = np.arange(n)
-        for _ in range(n + 1):
-            slack = cost[rows]
-            slack -= (paid[rows] - potentials[mates[rows]])[:, None]
-            offered = np.minimum.reduce(slack, axis=0)
-            lowered = np.flatnonzero((offered < potentials[:-1] - least) & (owners[:-1] >= 0))
-            if not lowered.size:
-                break
-            potentials[lowered] = offered[lowered]
-            rows = owners[lowered]
-        self._settle_on(cost - potentials[:-1], reject.copy(), potentials, mates)
+        return mates

@@ -1,4 +1,5 @@
-"""Shortest augmenting paths over a matrix of reduced costs: one unmatched row placed, or one unmatched column released.
+"""The loops over a matrix of reduced costs, in numpy, and the shortest augmenting paths among them: one unmatched row
+placed, or one unmatched column released. `compiled` has the same loops in numba, with the same results to the bit.
 It holds no state between steps and does not decide what to augment: assignment does.
 """
 
@@ -9,10 +10,6 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 NO_ASSIGNMENT = "no assignment: a row that must be matched (infinite reject cost) has no column it may take (+inf)"
-
-
-FEW = 8  # rows searched one by one before the search goes on in waves
-ROUNDING = 8 * np.finfo(np.float64).eps
 
 
 class Search:
@@ -26,6 +23,14 @@ class Search:
         self.reduced, self.reject, self.potentials, self.mates, self.owners = reduced, reject, potentials, mates, owners
         self.nobody = reduced.shape[1]
         self.lift = np.zeros(len(potentials))
+
+    def settled(self) -> Floats:
+        """The new potentials, after unmatched columns that still have one were released; R follows, in place."""
+        for column in np.flatnonzero((self.owners < 0) & (self.potentials < self.lift)).tolist():
+            if self.owners[column] < 0:
+                self.release_column(column)
+        self.reduced += self.lift[:-1]
+        return self.potentials - self.lift
 
     def place_row(self, source: int) -> None:
         """Find the unmatched row `source` a column, or a row (itself perhaps) to be nobody's, at the least cost."""
@@ -42,8 +47,6 @@ class Search:
             if row < 0:
                 best, last, end = distance, len(rows), column
                 break
-            if len(rows) == FEW and self._place_in_waves(source):
-                return
             start = distance - (reduced.item(row, column) + closed.item(column))
             if start + reject.item(row) < best:
                 best, last = start + reject.item(row), len(rows)
@@ -69,65 +72,13 @@ class Search:
         if end == self.nobody:
             mates[rows[last]] = end
             end = columns[last - 1] if last else end
+        tree, distances = np.array(rows), np.array(starts)
         while last:
-            reached = [reduced.item(row, end) + start for row, start in zip(rows[:last], starts, strict=False)]
-            last = reached.index(min(reached))
+            last = int((reduced[tree[:last], end] + distances[:last]).argmin())
             mates[rows[last]] = end
             owners[end] = rows[last]
             if last:
                 end = columns[last - 1]
-
-    def _place_in_waves(self, source: int) -> bool:
-        """For a long search: all rows reached anew at once. False if rounding kept it busy."""
-        reduced, reject, owners, lift = self.reduced, self.reject, self.owners, self.lift[:-1]
-        free = np.flatnonzero(owners[:-1] < 0)
-        nearest = reduced[source] + lift
-        origins = np.full(len(nearest), source)
-        best, leaver = reject.item(source), source
-        bound = min(best, nearest[free].min(initial=np.inf))
-        least = ROUNDING * max(-self.potentials.min(), abs(nearest.min()))
-        reached = np.flatnonzero(nearest < bound)
-        for _ in range(len(self.mates) + 1):
-            reached = reached[owners[reached] >= 0]
-            if not reached.size:
-                break
-            rows = owners[reached]
-            block = reduced[rows]
-            starts = nearest[reached] - (reduced[rows, reached] + lift[reached])
-            block += starts[:, None]
-            through = np.minimum.reduce(block, axis=0) + lift
-            better = np.flatnonzero(through < np.minimum(nearest, bound) - least)
-            origins[better] = rows[block[:, better].argmin(axis=0)]
-            nearest[better] = through[better]
-            leaving = starts + reject[rows]
-            if leaving.min() < best:
-                best, leaver = leaving.min(), rows.item(leaving.argmin())
-            bound = min(best, nearest[free].min(initial=np.inf))
-            reached = better[nearest[better] < bound]
-        if reached.size or bound == np.inf:
-            return False
-        return self._take_path(origins, source, leaver if best == bound else -1, nearest, bound)
-
-    def _take_path(self, origins: Indices, source: int, leaver: int, nearest: Floats, bound: float) -> bool:
-        """Shift along the tree of `origins` from the nearest free column, or from the row that turns to nobody."""
-        path: list[tuple[int, int]] = []
-        row, column = leaver, self.nobody
-        if leaver < 0:
-            free = np.flatnonzero(self.owners[:-1] < 0)
-            column = int(free[nearest[free].argmin()])
-            row = origins.item(column)
-        path.append((row, column))
-        while row != source:
-            column = self.mates.item(row)
-            row = origins.item(column)
-            path.append((row, column))
-            if len(path) > len(self.mates):
-                return False
-        for row, column in path:
-            self.mates[row] = column
-            self.owners[column] = row
-        self.lift[:-1] += np.maximum(bound - nearest, 0.0)
-        return True
 
     def release_column(self, source: int) -> None:
         """Raise the potential of the unmatched column `source` to 0, or find it (or another in turn) a row."""
@@ -180,3 +131,55 @@ class Search:
             self.mates[row] = columns[last]
             self.owners[columns[last]] = row
             row = rows[last - 1] if last else -1
+
+
+class Loops:
+    """What assignment does to whole matrices: R (n, m) reduced, reject (n,), v (m + 1,) potentials, mates (n,)."""
+
+    def add(self, reduced: Floats, delta: Floats, reject: Floats, mates: Indices) -> tuple[Floats, Floats] | None:
+        """R += delta (n, m); and (n,) what each row holds now and the least it could have, if these come with it."""
+        np.add(reduced, delta, out=reduced)
+
+    def replace(self, reduced: Floats, at: Indices, cost: Floats, potentials: Floats, reject: Floats) -> Floats:
+        """Rows `at` (k,) of R from their costs (k, m); (k,) the least that each could have now."""
+        reduced[at] = new = cost - potentials[:-1]
+        return _lowest(new, reject[at])
+
+    def lowest(self, reduced: Floats, reject: Floats, held: Floats) -> Floats:
+        """(n,) the least that each row, which holds `held`, could have. NaN where there is one."""
+        return _lowest(reduced, reject)
+
+    def lower(self, potentials: Floats, cost: Floats, paid: Floats, mates: Indices, least: float) -> None:
+        """Lower the potentials, in place, to the nearest at which each row is content with the `mates` it pays `paid`
+        for: shortest distances (Bellman-Ford; each round goes on only from the columns lowered in the one before)."""
+        owners = np.full(len(potentials), -1, np.intp)
+        owners[mates] = rows = np.arange(len(mates))
+        for _ in range(len(mates) + 1):
+            slack = cost[rows]
+            slack -= (paid[rows] - potentials[mates[rows]])[:, None]
+            offered = np.minimum.reduce(slack, axis=0)
+            lowered = np.flatnonzero((offered < potentials[:-1] - least) & (owners[:-1] >= 0))
+            if not lowered.size:
+                break
+            potentials[lowered] = offered[lowered]
+            rows = owners[lowered]
+
+    def place(
+        self, reduced: Floats, reject: Floats, potentials: Floats, mates: Indices, owners: Indices, broken: Indices
+    ) -> Floats:
+        """Place the `broken` rows anew, one after the other; mates, owners and R follow, the new potentials are
+        returned. Raises ValueError, with all of these in disorder, if a row cannot be placed."""
+        owners[mates[broken]] = -1
+        mates[broken] = reduced.shape[1]
+        search = Search(reduced, reject, potentials, mates, owners)
+        for row in broken.tolist():
+            search.place_row(row)
+        return search.settled()
+
+
+def _lowest(reduced: Floats, reject: Floats) -> Floats:
+    """(n,) the least of each row; argmin and take, since that is several times faster than min."""
+    if not reduced.size:
+        return reject
+    n, m = reduced.shape
+    return np.minimum(reduced.take(np.arange(0, n * m, m) + reduced.argmin(axis=1)), reject)
