@@ -8,6 +8,7 @@ well all assignments together explain all readings under it.
 """
 
 from dataclasses import dataclass
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -26,7 +27,7 @@ class LikelihoodSettings:
     """What our matcher assumes of a site."""
 
     bias_grid_db: tuple[float, ...] = (0.0, 4.0)
-    nobody: float = 0.002  # prior that a device's owner is nobody the camera sees
+    nobody_grid: tuple[tuple[float, float], ...] = ((0.002, 0.9), (0.2, 0.1))  # (share of such devices, prior of that)
     confirm: float = 0.95
     release: float = 0.6
     interval_s: float = 1.0
@@ -58,15 +59,19 @@ class LikelihoodMatcher:
         self._sniffers, self._radio, self._settings = sniffers, radio, settings
         self._map = RadioMap(radio, sniffers, settings.side_m)
         self.smoother = Smoother(runs, bodies, settings.interval_s, settings.visual_sd_m, settings.link_error)
-        hypotheses = len(settings.bias_grid_db)
-        prior = np.full(1 + bodies, (1 - settings.nobody) / max(bodies, 1))
-        prior[0] = settings.nobody if bodies else 1.0
-        self.belief = np.tile(prior, (hypotheses, runs, devices, 1))
-        self.evidence = np.zeros((hypotheses, runs))
+        self._hypotheses = tuple(product(settings.bias_grid_db, settings.nobody_grid))
+        hypotheses = len(self._hypotheses)
+        self.belief = np.empty((hypotheses, runs, devices, 1 + bodies))
+        self.evidence = np.empty((hypotheses, runs))
+        for h, (_, (nobody, prior)) in enumerate(self._hypotheses):
+            left = max(bodies - (devices - 1) * (1 - nobody), 1.0)  # bodies for a device once the others have theirs
+            row = np.append(nobody, np.full(bodies, (1 - nobody) / left))
+            self.belief[h] = row / row.sum()
+            self.evidence[h] = np.log(prior) - np.nan_to_num(exclusive(self.belief[h, :1])[1])
         self.count = np.zeros((runs, devices, bodies, len(sniffers)))
         self.total = np.zeros_like(self.count)
         self._share = np.full((hypotheses, runs), 1.0 / hypotheses)
-        self._confirmed = np.zeros((runs, devices), np.bool_)
+        self._held = np.full((runs, devices), -1, np.intp)  # the body confirmed, -1 = none
         self._wireless = np.full((runs, devices, 2), settings.side_m / 2)
         self._wireless_variance = np.full((runs, devices), settings.side_m**2 / 12)
 
@@ -76,8 +81,9 @@ class LikelihoodMatcher:
         if sighted.moved is not None:
             self._pass_on(sighted.moved)
         log_fit, unseen = self._emission(rssi_dbm, sighted)
-        for h in range(len(self.belief)):
-            weight = np.concatenate((unseen[h][..., None], log_fit[h]), axis=-1)
+        for h, (bias_db, _) in enumerate(self._hypotheses):
+            b = self._settings.bias_grid_db.index(bias_db)
+            weight = np.concatenate((unseen[b][..., None], log_fit[b]), axis=-1)
             highest = weight.max(axis=-1, keepdims=True)
             belief = self.belief[h] * np.exp(weight - highest)
             normaliser = np.maximum(belief.sum(axis=-1, keepdims=True), 1e-300)
@@ -95,6 +101,11 @@ class LikelihoodMatcher:
         self.count = np.einsum("rnft,rnfj->rntj", flow, self.count)
         self.total = np.einsum("rnft,rnfj->rntj", flow, self.total)
         self.belief[..., 1:] = np.einsum("hrnf,rft->hrnt", self.belief[..., 1:], moved)
+        self._held = np.where(
+            self._held >= 0,
+            np.take_along_axis(moved.argmax(axis=2), np.maximum(self._held, 0), axis=1),
+            -1,
+        )
 
     def _emission(self, rssi_dbm: Floats, sighted: Sighted) -> tuple[Floats, Floats]:
         """Predictive log-density of the readings under each bias hypothesis, for each body (H,R,N,B) and for nobody
@@ -107,30 +118,28 @@ class LikelihoodMatcher:
         residual = np.where(heard, rssi_dbm[:, :, None, :], 0.0) - self._radio.expected_dbm(distance)[:, None]
         noise = (sigma_db2 + vague)[:, None]
         known = sighted.known[:, None, :]
-        log_fit, unseen = [], []
+        log_fit, maps = [], []
         for bias_db in self._settings.bias_grid_db:
             learned = self.count + 1 / bias_db**2 if bias_db else np.full((1, 1, 1, 1), np.inf)
             mean = self.total / learned
             variance = noise + 1 / learned
             density = -0.5 * ((residual - mean) ** 2 / variance + np.log(2 * np.pi * variance))
-            anywhere = self._map.weigh(rssi_dbm, sigma_db2 + bias_db**2)
-            unseen.append(anywhere[2])
-            log_fit.append(np.where(known, np.where(heard, density, 0.0).sum(axis=-1), anywhere[2][..., None]))
+            maps.append(self._map.weigh(rssi_dbm, float(sigma_db2 + bias_db**2)))
+            log_fit.append(np.where(known, np.where(heard, density, 0.0).sum(axis=-1), maps[-1][2][..., None]))
         used = heard & known[..., None]
         self.count += np.where(used, 1 / noise, 0.0)
         self.total += np.where(used, residual / noise, 0.0)
-        self._place_by_radio(rssi_dbm)
-        return np.stack(log_fit), np.stack(unseen)
+        self._place_by_radio(np.asarray(heard.any(axis=(2, 3))), maps)
+        return np.stack(log_fit), np.stack([unseen for _, _, unseen in maps])
 
-    def _place_by_radio(self, rssi_dbm: Floats) -> None:
-        """Mean and variance of each device's place by this frame's radio alone; unheard, the last place fades."""
-        heard = np.isfinite(rssi_dbm).any(axis=2)
-        biases = np.asarray(self._settings.bias_grid_db)
-        likely = biases[self._share.argmax(axis=0)]
-        for bias_db in np.unique(likely):
-            at = heard & (likely == bias_db)[:, None]
-            place, variance, _ = self._map.weigh(rssi_dbm[at], float(self._radio.sigma_db**2 + bias_db**2))
-            self._wireless[at], self._wireless_variance[at] = place, variance
+    def _place_by_radio(self, heard: NDArray[np.bool_], maps: list[tuple[Floats, Floats, Floats]]) -> None:
+        """Mean and variance of each device's place by this frame's radio alone, under the likeliest bias; who was not
+        heard (R,N) stays where they last were, and that fades."""
+        biases = [self._settings.bias_grid_db.index(bias_db) for bias_db, _ in self._hypotheses]
+        likely = np.array(biases)[self._share.argmax(axis=0)]
+        for b, (place, variance, _) in enumerate(maps):
+            at = heard & (likely == b)[:, None]
+            self._wireless[at], self._wireless_variance[at] = place[at], variance[at]
         fading = np.minimum(self._wireless_variance + 4.0, self._settings.side_m**2 / 12)
         self._wireless_variance = np.where(heard, self._wireless_variance, fading)
 
@@ -155,8 +164,9 @@ class LikelihoodMatcher:
     def _estimate(self, probability: Floats, sighted: Sighted) -> Estimate:
         best = probability.argmax(axis=2) - 1
         certainty = probability.max(axis=2)
-        bar = np.where(self._confirmed, self._settings.release, self._settings.confirm)
-        self._confirmed = (certainty >= bar) & (best >= 0)
+        bar = np.where(best == self._held, self._settings.release, self._settings.confirm)
+        sure = (certainty >= bar) & (best >= 0)
+        self._held = np.where(sure, best, -1)
         wireless, spread = self._wireless[:, :, None], self._wireless_variance[:, :, None]
         known = sighted.known[:, None, :, None]
         place, variance = fused(wireless, spread, sighted.position[:, None], sighted.variance[:, None])
@@ -170,8 +180,7 @@ class LikelihoodMatcher:
         chosen = (best + 1)[..., None]
         trusted = np.take_along_axis(options, chosen[..., None], axis=2)[:, :, 0]
         alone = np.take_along_axis(variances, chosen, axis=2)[..., 0]
-        sure = self._confirmed
         position = np.where(sure[..., None], trusted, mean)
         return Estimate(
-            probability, best, sure.copy(), position, np.where(sure, alone, mixed), trusted, place, wireless[:, :, 0]
+            probability, best, sure, position, np.where(sure, alone, mixed), trusted, place, wireless[:, :, 0]
         )

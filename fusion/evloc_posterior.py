@@ -3,19 +3,21 @@ evaluation, which needs them a hundred thousand times. Where there are too many 
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .geometry import Floats
 from .posterior import EXACT_COLUMNS, marginals
 
 CHUNK = 64  # runs at once: 2^10 subsets of them stay in the cache
-SETTLED = 1e-9  # beliefs nearer to 0 and 1 than this, with no body taken twice, are their own marginals
+SETTLED, WANTED = 1e-8, 0.05  # who is so near to certain of a body that no other wants so much is taken out first
 
 
-def exclusive(belief: Floats) -> tuple[Floats, Floats]:
+def exclusive(belief: Floats, settled: float = SETTLED) -> tuple[Floats, Floats]:
     """Marginals (R, N, 1 + B) and the log of the total weight (R,) over all one-to-one assignments, from beliefs
     (R, N, 1 + B), column 0 being "nobody", each row summing to 1.
 
-    Exact up to 12 bodies. Above that they are `posterior.marginals` run by run, and the total is not a number.
+    Exact up to 12 bodies, but for what `settled` leaves out (less than 1e-5). Above that they are
+    `posterior.marginals` run by run, and the total is not a number.
     """
     runs, _, columns = belief.shape
     result, total = belief.copy(), np.zeros(runs)
@@ -24,14 +26,28 @@ def exclusive(belief: Floats) -> tuple[Floats, Floats]:
             result[run, :, 1:] = marginals(belief[run])
         result[:, :, 0] = np.maximum(1 - result[:, :, 1:].sum(axis=2), 0.0)
         return result, np.full(runs, np.nan)
-    best = belief.argmax(axis=2)
-    sure = (belief.max(axis=2) > 1 - SETTLED).all(axis=1)
-    taken = (best[:, :, None] == np.arange(1, columns)).sum(axis=1)
-    open_runs = np.flatnonzero(~(sure & (taken <= 1).all(axis=1)))
-    for start in range(0, len(open_runs), CHUNK):
-        part = open_runs[start : start + CHUNK]
-        result[part], total[part] = _summed(np.ascontiguousarray(belief[part].transpose(1, 2, 0)))
+    rest, free = _open(belief, settled)
+    sizes = rest.sum(axis=1) * columns + free.sum(axis=1)
+    for size in np.unique(sizes[rest.any(axis=1)]):
+        at = np.flatnonzero((sizes == size) & rest.any(axis=1))
+        for part in (at[start : start + CHUNK] for start in range(0, len(at), CHUNK)):
+            rows = np.nonzero(rest[part])[1].reshape(len(part), -1)
+            bodies = np.nonzero(free[part])[1].reshape(len(part), -1)
+            index = (part[:, None, None], rows[:, :, None], bodies[:, None])
+            found, total[part] = _summed(np.ascontiguousarray(belief[index].transpose(1, 2, 0)))
+            result[part[:, None], rows] = 0.0
+            result[index] = found
     return result, total
+
+
+def _open(belief: Floats, settled: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Identities (R, N) that are not settled, and columns (R, 1 + B) left to them, nobody always."""
+    best = belief.argmax(axis=2)
+    sure = (belief.max(axis=2) > 1 - settled) & (best > 0)
+    wanted = (belief > WANTED).sum(axis=1)
+    sure &= np.take_along_axis(wanted, best, axis=1) == 1
+    taken = ((best[:, :, None] == np.arange(belief.shape[2])) & sure[:, :, None]).any(axis=1)
+    return np.asarray(~sure), np.asarray(~taken)
 
 
 def _summed(weights: Floats) -> tuple[Floats, Floats]:

@@ -21,7 +21,7 @@ STAY = np.array(
 FIRST = np.array([0.2, 0.4, 0.4])
 STANDING_SD_M, STRAIGHT_SD_MPS, TURN_SD_MPS = 0.02, 0.1, 2.0  # what each mode adds in a second
 FIRST_SD_MPS = 1.4
-NEIGHBOUR_M = 1.0  # a wrong link goes to somebody about as near
+NEIGHBOUR_M = 0.5  # a wrong link goes to somebody about as near
 
 
 class Sighted(NamedTuple):
@@ -100,12 +100,7 @@ class Smoother:
         runs, bodies, _ = seen.shape
         if bodies < 2 or not self.known.any():
             return np.tile(np.eye(bodies), (runs, 1, 1))
-        place = np.einsum("rbm,rbmx->rbx", self.weight, self.mean[:, :, :, 0])
-        apart = np.linalg.norm(place[:, :, None] - place[:, None], axis=3)
-        near = np.exp(-apart / NEIGHBOUR_M) + 1e-3
-        near[:, np.arange(bodies), np.arange(bodies)] = 0.0
-        near *= self._link_error / near.sum(axis=2, keepdims=True)
-        log_weight = np.log(near + (1 - self._link_error) * np.eye(bodies)) + self._motion(seen)
+        log_weight = self._exchanged(seen) + self._motion(seen)
         belief = np.zeros((runs, bodies, 1 + bodies))
         belief[:, :, 1:] = np.exp(log_weight - log_weight.max(axis=2, keepdims=True))
         belief /= belief.sum(axis=2, keepdims=True)
@@ -118,6 +113,18 @@ class Smoother:
         self.mean, self.covariance = self.mean[every, before], self.covariance[every, before]
         self.weight, self.known = self.weight[every, before], self.known[every, before]
         return moved
+
+    def _exchanged(self, seen: Floats) -> Floats:
+        """Log-weights (R,B,B) whose product over a permutation is the linker's prior for it: two neighbours exchanged
+        are one event, so each of their two links carries the root of its probability."""
+        bodies = seen.shape[1]
+        forecast = np.einsum("rbm,rbmx->rbx", self.weight, self.mean[:, :, :, 0])
+        place = np.where(np.isfinite(seen), seen, forecast)
+        near = np.exp(-np.linalg.norm(place[:, :, None] - place[:, None], axis=3) / NEIGHBOUR_M) + 1e-4
+        near[:, np.arange(bodies), np.arange(bodies)] = 0.0
+        near /= near.sum(axis=2, keepdims=True)
+        chance = self._link_error / 2 * (near + near.transpose(0, 2, 1)) / (1 - self._link_error)
+        return np.log(np.sqrt(chance) + np.eye(bodies))
 
     def _motion(self, seen: Floats) -> Floats:
         """Log-density (R,B,B) of each column's sighting under each filter's forecast; 0 where either is missing."""

@@ -23,7 +23,7 @@ whowhere bench bus --json
 whowhere bench evloc --runs 400 --report evloc.md --plots evloc
 """
 FOLDER = Path(__file__).parents[2] / "tests" / "bench"
-OPTIONS = ("runs", "seed", "plots", "report")  # for the benches whose run() takes them
+OPTIONS = ("runs", "seed", "jobs", "plots", "report")  # for the benches whose run() takes them
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help='print {"bench": NAME, "rows": [...]}')
     parser.add_argument("--runs", metavar="N", type=int, help="evloc: simulated runs a point")
     parser.add_argument("--seed", metavar="N", type=int, help="evloc: of the first run")
+    parser.add_argument("--jobs", metavar="N", type=int, help="evloc: processes that share the work")
     parser.add_argument("--plots", metavar="FOLDER", help="evloc: write the plots there (needs matplotlib)")
     parser.add_argument("--report", metavar="FILE", help="evloc: write the tables into this Markdown file")
 
@@ -77,8 +78,8 @@ def _run_with(bench: Callable[..., list[dict[str, Any]]], args: argparse.Namespa
     unknown = [name for name in given if name not in inspect.signature(bench).parameters]
     if unknown:
         raise LaunchError(f"bench {args.name} has no --{unknown[0]}", f"whowhere bench {args.name}")
-    for name in ("runs", "seed"):
-        if given.get(name, 1) < (1 if name == "runs" else 0):
+    for name, least in (("runs", 1), ("seed", 0), ("jobs", 1)):
+        if given.get(name, least) < least:
             raise LaunchError(f"--{name} {given[name]} is too small", f"whowhere bench {args.name} --{name} 100")
     return bench(**given)
 

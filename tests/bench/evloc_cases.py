@@ -64,7 +64,7 @@ def points() -> list[Point]:
                 whole = int(value) if key in ("people", "sniffers") else value
                 made.append(Point(name, noise, value, replace(scene, **{key: whole}), frames))
     return made + [
-        Point("6f indistinct", noise, None, replace(scene, link_error=0.1), 80) for noise, scene in NOISES.items()
+        Point("6f indistinct", noise, None, replace(scene, link_error=0.1), 60) for noise, scene in NOISES.items()
     ]
 
 
@@ -74,6 +74,7 @@ def special() -> dict[str, Callable[[Scene], tuple[Scene, int]]]:
         "bias 4 dB": lambda scene: (replace(scene, bias_db=4.0), 20),
         "30 % without phones": lambda scene: (replace(scene, phones=7), 40),
         "standing": lambda scene: (replace(scene, speed_mps=0.0), 60),
+        "rarely exchanged": lambda scene: (replace(scene, link_error=0.02), 40),
         "strangers": lambda scene: (replace(scene, phones=7, strangers=3), 40),
     }
 

@@ -36,7 +36,8 @@ def write_report(rows: Rows, series: Rows, path: Path, plots: str | None) -> Non
 def _targets(rows: Rows) -> list[str]:
     runs, seed = rows[0]["runs"], rows[0]["seed"]
     lines = [
-        f"## The table of targets\n\n{runs} runs a point, seeds {seed} to {seed + runs - 1}; in brackets the 95 % "
+        f"## The table of targets\n\n{runs} runs a point, seeds {seed} to {seed + runs - 1}, "
+        f"{rows[0]['cpu_s_of_all']} s of processor time in all; in brackets the 95 % "
         "bootstrap interval over runs.\n",
         "| | measured | target | reached |",
         "|---|---|---|---|",
