@@ -26,7 +26,7 @@ MOST_WEIGHT = 20.0  # independent readings a bin remembers
 SHADOWING_S = 3.0
 VAGUE_M2 = 1.0  # a body whose place is vaguer a axis teaches nothing
 RETUNE_NS = 10 * SECOND_NS
-MOST_EXPONENT_SD = 0.3  # the engine follows the fit once it is surer than this
+MOST_EXPONENT_SD = 0.35  # the engine follows the fit once it is surer than this
 STEP_DB, STEP_EXPONENT = 2.0, 0.2  # a retuning
 
 
@@ -62,22 +62,30 @@ class RadioCalibration:
         return self._sniffers
 
     def observe(
-        self, device_row: int, sniffer_row: int, rssi_dbm: float, position: Floats, covariance: Floats, t_ns: int
+        self,
+        device_row: int,
+        sniffer_row: int,
+        rssi_dbm: float,
+        position: Floats,
+        covariance: Floats,
+        t_ns: int,
+        share: float = 1.0,
     ) -> None:
-        """One reading of a phone whose owner's body is known, at `position` (2,) m with `covariance` (2,2) m2.
+        """One reading of a phone whose owner's body is known, at `position` (2,) m with `covariance` (2,2) m2; `share`
+        of a reading where that is less than sure.
 
         Counts by the time since the last one of the same pair: of correlated readings as many are independent as
         there are pairs of correlation times (Ornstein-Uhlenbeck; (1 - rho) / (1 + rho) each)."""
         vague_m2 = 0.5 * float(covariance[0, 0] + covariance[1, 1])
         elapsed_s = (t_ns - int(self._heard_ns[device_row, sniffer_row])) / SECOND_NS
-        if vague_m2 > VAGUE_M2 or elapsed_s <= 0:
+        if vague_m2 > VAGUE_M2 or elapsed_s <= 0 or share <= 0:
             return
         self._heard_ns[device_row, sniffer_row] = t_ns
         self._readings[sniffer_row] += 1
         pair = device_row * len(self._file) + sniffer_row
         row = self._row(pair * self._columns * self._rows + self._cell(position))
         self._touched[row] = t_ns
-        added = float(np.tanh(elapsed_s / (2 * SHADOWING_S)))
+        added = share * float(np.tanh(elapsed_s / (2 * SHADOWING_S)))
         values = self._values[row]
         values[0] = min(float(values[0]) + added, MOST_WEIGHT)
         gain = added / float(values[0])

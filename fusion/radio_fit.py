@@ -22,8 +22,8 @@ ALL_REFERENCES_SD_DB, REFERENCE_SD_DB = 6.0, 3.0  # common to all sniffers; each
 EXPONENT_SD, OWN_EXPONENT_SD = 0.6, 0.2
 DEVICE_SD_DB, PAIR_SD_DB = 4.0, 2.0  # a phone's loudness; a (phone, sniffer) path's own
 # How readings scatter around that.
-READING_SD_DB = 6.0  # one reading free of the last one's shadowing: shadowing, noise, and the carrier's direction
-CELL_SD_DB = 3.0  # what does not average out at one place: walls, furniture, standing still
+READING_SD_DB = 5.0  # one reading free of the last one's shadowing: shadowing, noise, and the carrier's direction
+CELL_SD_DB = 2.0  # what does not average out at one place: walls, furniture, standing still
 BLOCKED_SHARE, BLOCKED_DB, BLOCKED_SD_DB = 0.1, 8.0, 5.0
 DEGREES = 4.0  # of freedom of the Student-t weights
 FLOOR_DB = 10.0  # expected less than this above the noise floor: only the strong readings are heard there

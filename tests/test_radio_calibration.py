@@ -241,3 +241,12 @@ def test_a_strength_that_is_no_number_never_gets_here(bad: float) -> None:
             count=np.ones(1, "<u4"),
             channel=np.ones(1, np.uint8),
         )
+
+
+def test_an_unsure_reading_counts_for_its_share() -> None:
+    calibration = RadioCalibration(corner_sniffers(), 1, AREA)
+    where = np.array([3.0, 3.0]), 0.04 * np.eye(2)
+    calibration.observe(0, 0, -60.0, *where, EPOCH_NS, share=0.0)
+    assert len(calibration.bins().weight) == 0
+    calibration.observe(0, 0, -60.0, *where, EPOCH_NS, share=0.5)
+    assert calibration.bins().weight.tolist() == pytest.approx([0.5])
