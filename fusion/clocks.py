@@ -21,7 +21,8 @@ COMPENSATED_S = 1.0  # a larger offset is not trusted to be a constant
 RECOVERED_S = 0.9  # what was flagged is used again below this
 QUANTUM_S = 0.02  # a told offset is followed in steps of this: less than between two frames, so that order stays
 SET_S = 0.25  # a told offset that changes by more: the clock was set, and what the data said of it is over
-TOLERATED_S = 0.5  # lags that the data cannot tell from none: bodies are followed with some delay themselves
+TOLERATED_S = 0.5  # lags that the data cannot tell from none
+FOLLOWED_LATE_NS = SECOND_NS // 4  # by which the filters of bodies lag behind them (measured: docs/fusion.md)
 DECISIVE_NATS = 8.0  # what a lag must be better by than all tolerated ones
 FINER_NATS = 3.0  # and, where one was found, than that one
 JUDGED_NS = 5 * SECOND_NS
@@ -80,7 +81,7 @@ class Clocks:
 
     def see(self, t_ns: int, carried: Mapping[str, Place]) -> None:
         """At a tick: per device whose carrier is known for sure, where that body is (x, y in m)."""
-        if not self._lags.see(t_ns, carried):
+        if not self._lags.see(t_ns - FOLLOWED_LATE_NS, carried):
             return
         for source in sorted(self._sensors):
             nats = self._lags.nats(source)

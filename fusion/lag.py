@@ -27,13 +27,14 @@ REACH_NS = round(MOST_LAG_S * SECOND_NS) + 2 * SLOT_NS
 LEAST_READINGS = 6
 GAP_NS = SECOND_NS  # places farther apart in time are not joined
 FASTEST_M_S, JITTER_M = 2.5, 0.4  # nor places that nobody walks between: a name has moved to another body
-OFFSET_SD_DB, DIRECTION_SD_DB, SHADOWING_SD_DB, NOISE_SD_DB = 6.0, 4.0, 4.0, 2.5
+OFFSET_SD_DB, SHADOWING_SD_DB, NOISE_SD_DB = 6.0, 4.0, 2.5
+DIRECTION_SD_DB, FACING_SD_DB = 4.0, 2.0  # of the bearing's first and second harmonic: a body weakens one side only
 SHADOWING_S = 3.0
 FORGET_S = 600.0
 DEVICE_NATS = 8.0  # what one device may say at most, so that one wrong name convicts nobody
-TEMPER = 0.6  # the model is not the world: walks seen late or wrongly named, bodies in the way
+TEMPER = 0.8  # the model is not the world: walks seen late or wrongly named, bodies in the way
 
-WALKED_M = 0.25  # between places two slots apart: less tells no heading
+WALKED_M = 0.2  # from one place to the next: less tells no heading
 
 Place: TypeAlias = tuple[float, float]  # x, y in m
 
@@ -163,14 +164,16 @@ def places_at(places: Floats, times_s: Floats) -> tuple[Floats, NDArray[np.bool_
 
 
 def headings(positions: Floats) -> Floats:
-    """Which way somebody faces (M,) rad at positions (M,2) one after the other: as they walk there, and who stands as
-    they came. Looking ahead as well as back, since a heading that comes late looks like a lag."""
-    ends = np.pad(positions, ((1, 1), (0, 0)), mode="edge")
-    step = ends[2:] - ends[:-2]
-    walks = np.hypot(step[:, 0], step[:, 1]) > WALKED_M
-    last = np.maximum.accumulate(np.where(walks, np.arange(len(step)), -1))
-    last = np.where(last < 0, int(np.argmax(walks)), last)
-    return np.arctan2(step[:, 1], step[:, 0])[last]
+    """Which way somebody faces (M,) rad at positions (M,2) one after the other: as they walk there, looking ahead as
+    well as back; who stands, until the next step, as they came. A heading that comes late or early looks like a lag."""
+    steps = np.diff(positions, axis=0)
+    walks = np.pad(np.hypot(steps[:, 0], steps[:, 1]) > WALKED_M, 1)  # into each position, and out of the last
+    comes = np.concatenate((steps[:1] * 0, steps)) * walks[:-1, None]
+    goes = np.concatenate((steps, steps[:1] * 0)) * walks[1:, None]
+    way = comes + np.where(walks[:-1, None], goes, 0.0)
+    last = np.maximum.accumulate(np.where(walks[:-1], np.arange(len(way)), -1))
+    last = np.where(last < 0, int(np.argmax(walks[:-1])), last)
+    return np.arctan2(way[:, 1], way[:, 0])[last]
 
 
 def likelihood(sniffer: Sniffer, times_s: Floats, rssi_dbm: Floats, where: Floats) -> Floats:
@@ -181,6 +184,7 @@ def likelihood(sniffer: Sniffer, times_s: Floats, rssi_dbm: Floats, where: Float
     apart_s = np.abs(times_s[:, None] - times_s[None, :])
     always = OFFSET_SD_DB**2 + SHADOWING_SD_DB**2 * np.exp(-apart_s / SHADOWING_S)
     always += NOISE_SD_DB**2 * np.eye(len(times_s))
-    covariance = always + DIRECTION_SD_DB**2 * np.cos(bearing[:, :, None] - bearing[:, None, :])  # cc' + ss'
+    turned = bearing[:, :, None] - bearing[:, None, :]  # a harmonic of the bearing has the kernel cc' + ss' = cos
+    covariance = always + DIRECTION_SD_DB**2 * np.cos(turned) + FACING_SD_DB**2 * np.cos(2 * turned)
     misfit = (error * np.linalg.solve(covariance, error[..., None])[..., 0]).sum(axis=1)
     return -0.5 * (misfit + np.linalg.slogdet(covariance)[1])

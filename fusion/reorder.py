@@ -13,6 +13,9 @@ from ..messages import SENSOR_KINDS, Health, Message, WifiWindow, decode, encode
 from ..sitefile import Fusion
 
 SECOND_NS = 1_000_000_000
+LONGEST_WINDOW_NS = 10 * SECOND_NS  # what a WiFi window may promise
+GONE_BACK_NS = 10 * SECOND_NS  # a source this far behind all time is no straggler
+GONE_BACK_AFTER_NS = 2 * SECOND_NS
 HEARTBEAT_LATENCY_NS = 400_000_000  # a heartbeat at t promises nothing older than this will follow (design section 4)
 
 Key = tuple[int, str, str, int]
@@ -29,6 +32,8 @@ class Reorder:
         self._promised: dict[str, int] = {}  # per source, nothing older than this will follow
         self._claimed: dict[str, int] = {}  # the same with refused messages counted in: two that agree are right
         self._heap: list[tuple[Key, Message]] = []
+        self._waiting: set[Key] = set()  # the keys in the heap
+        self._back: dict[str, int] = {}  # per source, since when it speaks of times long past; while nobody does else
         self._last: Key = (0, "", "", 0)
         self.watermark_ns = 0
         self.counters: dict[str, int] = {}
@@ -51,8 +56,12 @@ class Reorder:
         if ahead_ns := self._ahead_ns(source, message.t_ns):
             self._count("future", source)
             refused_ns = ahead_ns
+        elif key in self._waiting:
+            self._count("repeated", source)
         elif key <= self._last:
             self._count("too_late", source)
+            if message.t_ns < self.watermark_ns - GONE_BACK_NS:
+                self._back.setdefault(source, message.t_ns)
             refused_ns = min(message.t_ns - self._horizon_ns(), -1)
             if message.t_ns >= self.watermark_ns - self._max_wait_ns and kind_of(message) in SENSOR_KINDS:
                 self._observe(source, message.t_ns, message.t_ns)  # so that its next is waited for
@@ -60,6 +69,8 @@ class Reorder:
             newest = self._newest.get(source, 0)
             self._count("reordered" if message.t_ns < newest else "used", source)
             heappush(self._heap, (key, message))
+            self._waiting.add(key)
+            self._back = {}
             if kind_of(message) in SENSOR_KINDS:
                 self._observe(source, message.t_ns, _promised_ns(message))
         self._advance()
@@ -69,7 +80,16 @@ class Reorder:
         """The messages up to the watermark, in total order."""
         while self._heap and self._heap[0][0][0] <= self.watermark_ns:
             self._last, message = heappop(self._heap)
+            self._waiting.discard(self._last)
             yield message
+
+    @property
+    def has_gone_back(self) -> bool:
+        """The world's clock was set back: for seconds two sources, or the only one, have spoken of times long past,
+        and nobody of now. Whoever holds this buffer does best to begin anew."""
+        lately = [self._claimed[source] - since_ns for source, since_ns in self._back.items()]
+        needed = min(2, len(self._claimed))
+        return len(lately) >= needed and max(lately, default=0) >= GONE_BACK_AFTER_NS
 
     def __len__(self) -> int:
         return len(self._heap)
@@ -110,6 +130,7 @@ class Reorder:
             "promised": self._promised,
             "claimed": self._claimed,
             "waiting": [encode(message) for _, message in sorted(self._heap, key=lambda entry: entry[0])],
+            "back": self._back,
             "last": list(self._last),
             "watermark_ns": self.watermark_ns,
             "counters": self.counters,
@@ -123,7 +144,10 @@ class Reorder:
         buffer._claimed = dict(state["claimed"])
         for body in state["waiting"]:
             message = decode(body)
-            heappush(buffer._heap, ((message.t_ns, message.topic, message.source, message.seq), message))
+            key = (message.t_ns, message.topic, message.source, message.seq)
+            heappush(buffer._heap, (key, message))
+            buffer._waiting.add(key)
+        buffer._back = dict(state["back"])
         t_ns, topic, source, seq = state["last"]
         buffer._last = (t_ns, topic, source, seq)
         buffer.watermark_ns = state["watermark_ns"]
@@ -134,5 +158,6 @@ class Reorder:
 def _promised_ns(message: Message) -> int:
     """Nothing older than this will follow from the source: a WiFi window's successor ends a whole window later."""
     if isinstance(message, WifiWindow):
-        return message.t_ns + round(message.window_s * SECOND_NS) - 1
+        window_s = min(max(message.window_s, 0.0), LONGEST_WINDOW_NS / SECOND_NS)
+        return message.t_ns + max(round(window_s * SECOND_NS) - 1, 0)
     return message.t_ns

@@ -166,7 +166,8 @@ def walk(
     seed: int, seconds: int, offset_s: float = 0.0, devices: int = 4, rate_hz: float = 2.0
 ) -> list[Message | dict]:
     """Ticks (dicts of places) and windows of four sniffers, of which sniffer-2's clock is wrong, in order of arrival:
-    people walk between random spots; unknown offsets, blocking by one's own body, shadowing of 3 s, noise."""
+    people walk between random spots, followed a quarter of a second late; unknown offsets, blocking by one's own body,
+    shadowing of 3 s, noise."""
     rng = np.random.default_rng(seed)
     corners = np.array([[0.3, 0.3], [11.7, 0.3], [11.7, 9.7], [0.3, 9.7]])
     step_s = 0.25
@@ -190,8 +191,8 @@ def walk(
                 heading[who] = np.arctan2(away[1], away[0])
         keep = np.exp(-step_s / 3.0)
         shadow = keep * shadow + rng.normal(0, 4 * np.sqrt(1 - keep**2), shadow.shape)
-        places = {f"phone-{who}": (float(x), float(y)) for who, (x, y) in enumerate(at + rng.normal(0, 0.1, at.shape))}
-        out.append((now_s, {"t_ns": T0 + round(now_s * S), "places": places}))
+        places = {f"phone-{who}": (float(x), float(y)) for who, (x, y) in enumerate(at + rng.normal(0, 0.04, at.shape))}
+        out.append((now_s + step_s, {"t_ns": T0 + round((now_s + step_s) * S), "places": places}))
         for row, corner in enumerate(corners):
             heard = np.flatnonzero(rng.random(devices) < rate_hz * step_s)
             line = corner - at[heard]
@@ -201,7 +202,7 @@ def walk(
             rssi += rng.normal(0, 2.5, len(heard)) - 9 * np.maximum(-ahead, 0)
             t_ns = T0 + round((now_s + 0.125 + (offset_s if row == 1 else 0.0)) * S)
             out.append((now_s, window(f"sniffer-{row + 1}", t_ns, [f"phone-{who}" for who in heard], rssi)))
-    return [message for _, message in out]
+    return [message for _, message in sorted(out, key=lambda timed: timed[0])]
 
 
 def window(source: str, t_ns: int, devices: list[str], rssi: np.ndarray) -> WifiWindow:
@@ -263,7 +264,7 @@ def test_right_clocks_raise_no_alarm(site: Site, seed: int) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(20))
 def test_right_clocks_raise_no_alarm_for_long(site: Site, seed: int) -> None:
     assert live(Clocks(site), walk(1000 + seed, 1800)) == []
 
