@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 from whowhere.fusion.radio_calibration import MOST_BINS, RadioCalibration
 from whowhere.fusion.state import pack, unpack
+from whowhere.fusion.wireless import WirelessGrid
 from whowhere.messages import WifiWindow
 from whowhere.sitefile import Area, Sniffer
 
@@ -250,3 +251,26 @@ def test_an_unsure_reading_counts_for_its_share() -> None:
     assert len(calibration.bins().weight) == 0
     calibration.observe(0, 0, -60.0, *where, EPOCH_NS, share=0.5)
     assert calibration.bins().weight.tolist() == pytest.approx([0.5])
+
+
+def test_who_is_only_heard_is_placed_better_with_what_was_learnt() -> None:
+    """Confirmed people teach; then phones that nobody sees are placed by WirelessGrid, with and without."""
+    errors_m: dict[str, list[float]] = {"file": [], "learnt": []}
+    for seed in range(4):
+        true, file = corner_sniffers(-55.0, 3.4), corner_sniffers(-40.0, 2.0)
+        calibration = learnt(Room(seed, true), file, 200.0)
+        for step in range(1, 15):
+            calibration.retuned(EPOCH_NS + step * 10 * SECOND_NS)
+        for name, sniffers in (("file", file), ("learnt", calibration.sniffers)):
+            room = Room(50 + seed, true)
+            grid = WirelessGrid(AREA, sniffers, room.people)
+
+            def hear(
+                device: int, row: int, dbm: float, at: np.ndarray, t_ns: int, grid: WirelessGrid = grid, to: str = name
+            ) -> None:
+                grid.advance(t_ns)
+                grid.hear(device, row, 0.0, 60.0, dbm)
+                errors_m[to].append(float(np.linalg.norm(grid.position(device)[0] - at)))
+
+            room.walk_for(60.0, hear)
+    assert np.median(errors_m["learnt"]) < 0.8 * np.median(errors_m["file"])
