@@ -133,15 +133,15 @@ class IncrementalAssignment:
 
     def state(self) -> dict[str, Any]:
         """All that the next step depends on, as plain values and arrays of its own."""
-        return {
+        state = {
             "rows": list(self._rows),
             "columns": list(self._columns),
             "reduced": self._reduced.copy(),
             "reject": self._reject.copy(),
             "potentials": self._potentials.copy(),
             "mates": self._mates.copy(),
-            "loose": self._loose,
         }
+        return state | {"loose": True} if self._loose else state
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any], loops: Loops | None = None) -> Self:
@@ -154,7 +154,7 @@ class IncrementalAssignment:
             np.array(state["potentials"], np.float64),
             np.array(state["mates"], np.intp),
         )
-        made._loose = bool(state["loose"])
+        made._loose = bool(state.get("loose", False))
         return made
 
     def _carry_over(self, rows: list[Hashable], columns: list[Hashable]) -> None:

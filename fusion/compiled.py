@@ -60,19 +60,36 @@ class Loops(augmentation.Loops):
 
 
 @compiled
+def _nearest(x: Any) -> int:
+    """The first least entry, as argmin's, but eight looked at together."""
+    least, at, whole = np.inf, 0, len(x) - len(x) % 8
+    for j in range(0, whole, 8):
+        low = min(
+            min(min(x[j], x[j + 1]), min(x[j + 2], x[j + 3])), min(min(x[j + 4], x[j + 5]), min(x[j + 6], x[j + 7]))
+        )
+        if low < least:
+            least, at = low, j
+    for j in range(whole, len(x)):
+        if x[j] < least:
+            least, at = x[j], j
+    while x[at] != least:
+        at += 1
+    return at
+
+
+@compiled
 def _least(row: Any, reject: float, held: float) -> float:
-    """`held`, unless something undercuts it: that is found out sooner than the least."""
-    undercut = 0
+    """`held`, unless something undercuts it: that is found out sooner than the least. NaN where there is one."""
+    undercut, wrong = 0, 0
     for j in range(len(row)):
         undercut += not held <= row[j]  # so that NaN undercuts
     if undercut == 0 and held <= reject:
         return held
-    least = reject
     for j in range(len(row)):
-        if np.isnan(least):
-            break
-        least = least if least <= row[j] else row[j]
-    return least
+        wrong += row[j] != row[j]
+    if wrong or reject != reject:
+        return np.nan
+    return min(row[_nearest(row)], reject) if len(row) else reject
 
 
 @compiled
@@ -134,24 +151,6 @@ def _lower(potentials: Any, cost: Any, paid: Any, mates: Any, least: float) -> N
                 count += 1
         if not count:
             break
-
-
-@compiled
-def _nearest(x: Any) -> int:
-    """The first least entry, as argmin's, but eight looked at together."""
-    least, at, whole = np.inf, 0, len(x) - len(x) % 8
-    for j in range(0, whole, 8):
-        low = min(
-            min(min(x[j], x[j + 1]), min(x[j + 2], x[j + 3])), min(min(x[j + 4], x[j + 5]), min(x[j + 6], x[j + 7]))
-        )
-        if low < least:
-            least, at = low, j
-    for j in range(whole, len(x)):
-        if x[j] < least:
-            least, at = x[j], j
-    while x[at] != least:
-        at += 1
-    return at
 
 
 @compiled

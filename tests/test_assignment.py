@@ -193,7 +193,7 @@ def test_a_matching_in_flux_is_left_loose_until_it_calms_down(reject: float) -> 
         matching = assignment.add(delta)
         assert snapshot_equal(matching, restored.add(delta))
         assert math.isclose(matching.total, cold_total(cost, np.full(40, reject)), rel_tol=1e-9, abs_tol=1e-9)
-        loose.append(assignment.state()["loose"])
+        loose.append("loose" in assignment.state())
         if step == 5:
             cost = cost[1:, 2:]
             matching = assignment.solve(range(1, 40), range(2, 40), cost, 3.0)
