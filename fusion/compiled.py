@@ -78,13 +78,9 @@ def _nearest(x: Any) -> int:
 
 
 @compiled
-def _least(row: Any, reject: float, held: float) -> float:
-    """`held`, unless something undercuts it: that is found out sooner than the least. NaN where there is one."""
-    undercut, wrong = 0, 0
-    for j in range(len(row)):
-        undercut += not held <= row[j]  # so that NaN undercuts
-    if undercut == 0 and held <= reject:
-        return held
+def _least(row: Any, reject: float) -> float:
+    """NaN where there is one."""
+    wrong = 0
     for j in range(len(row)):
         wrong += row[j] != row[j]
     if wrong or reject != reject:
@@ -93,19 +89,33 @@ def _least(row: Any, reject: float, held: float) -> float:
 
 
 @compiled
+def _undercut(row: Any, held: float) -> int:
+    count = 0
+    for j in range(len(row)):
+        count += not held <= row[j]  # so that NaN undercuts
+    return count
+
+
+@compiled
+def _plus(row: Any, change: Any) -> None:
+    for j in range(len(row)):
+        row[j] += change[j]
+
+
+@compiled
 def _add(reduced: Any, delta: Any, reject: Any, mates: Any, held: Any, low: Any) -> None:
     for i in range(len(held)):
-        row, change = reduced[i], delta[i]
-        for j in range(len(row)):
-            row[j] += change[j]
-        held[i] = row[mates[i]] if mates[i] < len(row) else reject[i]
-        low[i] = _least(row, reject[i], held[i])
+        _plus(reduced[i], delta[i])
+        held[i] = reduced[i, mates[i]] if mates[i] < reduced.shape[1] else reject[i]
+        content = held[i] <= reject[i] and _undercut(reduced[i], held[i]) == 0  # found out sooner than the least
+        low[i] = held[i] if content else _least(reduced[i], reject[i])
 
 
 @compiled
 def _lowest(reduced: Any, reject: Any, held: Any, low: Any) -> None:
     for i in range(len(held)):
-        low[i] = _least(reduced[i], reject[i], held[i])
+        content = held[i] <= reject[i] and _undercut(reduced[i], held[i]) == 0
+        low[i] = held[i] if content else _least(reduced[i], reject[i])
 
 
 @compiled
@@ -114,7 +124,7 @@ def _replace(reduced: Any, at: Any, cost: Any, potentials: Any, reject: Any, low
         row = reduced[at[k]]
         for j in range(len(row)):
             row[j] = cost[k, j] - potentials[j]
-        low[k] = _least(row, reject[at[k]], np.inf)
+        low[k] = _least(row, reject[at[k]])
 
 
 @compiled
@@ -124,9 +134,7 @@ def _settle(reduced: Any, potentials: Any, owners: Any, lift: Any, settled: Any)
             return False
         settled[j] = potentials[j] - lift[j]
     for i in range(len(reduced)):
-        row = reduced[i]
-        for j in range(len(row)):
-            row[j] += lift[j]
+        _plus(reduced[i], lift)
     return True
 
 
