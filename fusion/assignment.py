@@ -4,8 +4,8 @@ column for free ("no phone"). It knows nothing of phones, bodies or probabilitie
 pair is +inf.
 
 The loops are numpy's by default: for the tens of people of a room a step is 5 to 20 us, which no one would notice.
-From a hundred on, `IncrementalAssignment(compiled.Loops())` gives the same results to the bit in a half of the time, in
-a seventh where a row starts again from nothing; numba, which that takes, costs each process 150 MB and 0.4 s.
+For hundreds, `IncrementalAssignment(compiled.Loops())` gives the same results to the bit in three quarters of the time,
+in a fifth to an eighth where rows start again from nothing; numba, which that takes, costs a process 100 MB and 1 s.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -21,7 +21,7 @@ ROUNDING = 8 * np.finfo(np.float64).eps
 
 NOT_A_NUMBER = "costs must be numbers above -inf (+inf forbids a pair)"
 COARSE = 1e4  # potentials this much above the costs would blur them
-MANY, RESTART_SHARE = 12, 0.15  # of all rows broken at once: then a fresh start is cheaper than as many augmentations
+MANY, RESTART_SHARE = 12, 0.2  # of all rows broken at once: then a fresh start is cheaper than as many augmentations
 
 
 class Matching(NamedTuple):

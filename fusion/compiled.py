@@ -1,6 +1,6 @@
 """The loops of augmentation, compiled by numba (`pip install 'whowhere[fast]'`): the same sums in the same order, so
-the same bits, in a fraction of the time where searches are long. Importing numba costs a process some 150 MB and half a
-second (once, some seconds more to compile); so nothing imports this but who asks for it. It decides nothing itself.
+the same bits, in a fraction of the time where searches are long. numba costs a process some 100 MB and a second (once,
+five seconds, to compile into its cache on disk), so nothing imports this but who asks for it. It decides nothing.
 """
 
 from typing import Any
