@@ -18,6 +18,8 @@ COLOURS = {
     "paper, trusted": "#e08e2b",
     "wireless alone": "#888888",
 }
+STYLES = {"paper, gated": "--", "oracle": ":"}  # they lie on others
+TICKS_M = (0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 3.0, 5.0)
 OVER_FRAMES = ("5 frames", "6f indistinct")
 GOAL_M, GOAL_SHARE = 0.5, 0.95
 
@@ -113,9 +115,10 @@ def write_plots(series: Rows, folder: Path) -> None:
             _draw(axis, [row for row in rows if row["noise"] == noise], name)
             axis.set_title(noise, fontsize=9)
         axes[0][0].set_ylabel("mean error (m)")
-        axes[0][0].legend(fontsize=7)
         figure.suptitle(f"Figure {name}", fontsize=10)
-        figure.tight_layout()
+        figure.tight_layout(rect=(0, 0.07, 1, 1))
+        handles, labels = axes[0][0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="lower center", ncols=len(labels), fontsize=7, frameon=False)
         figure.savefig(folder / _file(name), dpi=90, metadata={"Software": None})
         pyplot.close(figure)
 
@@ -124,18 +127,27 @@ def _draw(axis: Any, rows: Rows, name: str) -> None:
     for curve, colour in COLOURS.items():
         if name in OVER_FRAMES:
             values = rows[0]["curves"][curve]
-            axis.plot(range(1, len(values) + 1), values, color=colour, label=curve, linewidth=1.5)
+            axis.plot(range(1, len(values) + 1), values, STYLES.get(curve, "-"), color=colour, label=curve)
             axis.set_xlabel("frames")
         else:
             at = [row["value"] for row in rows]
-            axis.plot(at, [row["curves"][curve][-1] for row in rows], "o-", color=colour, label=curve, markersize=4)
+            axis.plot(
+                at,
+                [row["curves"][curve][-1] for row in rows],
+                "o" + STYLES.get(curve, "-"),
+                color=colour,
+                label=curve,
+                markersize=4,
+            )
             if curve in ("ours", "paper, trusted"):  # early, where they differ
                 early = [row["curves"][curve][4] for row in rows]
                 axis.plot(at, early, "s:", color=colour, label=f"{curve}, frame 5", markersize=3)
             axis.set_xlabel(name.split(" ", 1)[1])
     axis.set_yscale("log")
-    axis.set_ylim(0.1, 8)
-    axis.grid(alpha=0.3, which="both")
+    axis.set_ylim(0.08, 8)
+    axis.set_yticks(TICKS_M, [f"{tick:g}" for tick in TICKS_M])
+    axis.set_yticks([], minor=True)
+    axis.grid(alpha=0.3)
 
 
 if __name__ == "__main__":
