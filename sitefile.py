@@ -151,7 +151,7 @@ class Fusion(_Table, frozen=True, kw_only=True):
     confirm_probability: Share = 0.95
     release_probability: Share = 0.6
     confirm_hold_s: NotNegative = 1.0
-    rssi_sigma_db: Positive = 2.5
+    rssi_sigma_db: Positive = 3.0
     bias_sigma_db: Positive = 2.0
 
 

@@ -2,6 +2,7 @@
 hard guess. Knows bodies only; what the answer means for names is in identities.py.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -14,7 +15,7 @@ from .tracks import UNSEEN_DECAY_S, Change, bhattacharyya
 MEMORY_S = 40.0  # a body lost for longer is a new one when it comes back
 STRIDE_M2_PER_S = 0.6  # how far a lost walker may have wandered, beyond what its filter predicts
 RETURN_PRIOR = 0.8  # of bodies found, the share that are lost ones; the rest has just come in
-STRANGER_DENSITY = 0.008  # per m2: how likely a new person appears just here
+STRANGER_DENSITY = 0.003  # per m2: how likely a new person appears just here
 LOOKS_SCALE = 14.0  # nats per unit of Bhattacharyya distance
 LOOKS_LIKE = 0.45
 MAX_DRIFT_S = 12.0
@@ -31,6 +32,10 @@ class Ghost(msgspec.Struct, frozen=True):
     looks: Floats
 
 
+def ghost_of(change: Change) -> Ghost:
+    return Ghost(change.number, change.seen_ns, change.t_ns, change.mean, change.covariance, change.looks)
+
+
 class Continuity:
     """The bodies lost lately, oldest first."""
 
@@ -39,9 +44,7 @@ class Continuity:
 
     def lost(self, change: Change) -> None:
         """Remember a body that was lost. Its filter is as predicted to the moment it was given up."""
-        self.ghosts.append(
-            Ghost(change.number, change.seen_ns, change.t_ns, change.mean, change.covariance, change.looks)
-        )
+        self.ghosts.append(ghost_of(change))
 
     def forget(self, t_ns: int) -> list[int]:
         """Drop bodies lost too long ago; their numbers."""
@@ -50,13 +53,15 @@ class Continuity:
         self.ghosts = [ghost for ghost in self.ghosts if ghost.lost_ns >= horizon]
         return gone
 
-    def parents(self, born: Change) -> dict[int, float]:
-        """For a body just found: the probability, per lost body's number, that it is that one."""
-        if not self.ghosts:
+    def parents(self, born: Change, unseen: Sequence[Ghost] = ()) -> dict[int, float]:
+        """For a body just found: the probability, per lost body's number, that it is that one. `unseen` are bodies
+        not given up yet, as they are believed to be now."""
+        ghosts = [*self.ghosts, *unseen]
+        if not ghosts:
             return {}
-        odds = np.array([self._odds(ghost, born) for ghost in self.ghosts])
+        odds = np.array([self._odds(ghost, born) for ghost in ghosts])
         share = RETURN_PRIOR * odds / (RETURN_PRIOR * odds.sum() + (1 - RETURN_PRIOR) * STRANGER_DENSITY)
-        return {ghost.number: float(p) for ghost, p in zip(self.ghosts, share, strict=True) if p > 1e-3}
+        return {ghost.number: float(p) for ghost, p in zip(ghosts, share, strict=True) if p > 1e-3}
 
     @staticmethod
     def _odds(ghost: Ghost, born: Change) -> float:

@@ -39,8 +39,8 @@ class Detections(msgspec.Struct, frozen=True, kw_only=True):
 
     position (N,2) m; covariance (N,2,2) m2; score (N,), larger is surer; histogram (N,256) or None.
     weight (N,): how much a sighting counts towards believing that there is a body; one of weight 0 can tell where a
-    known body is, and never begins one. loose (N,2,2) or None: the covariance where the sensor misjudged a body's
-    extent, as a box around its upper half does. sees: of places (N,2), which the sensor would see a body at,
+    known body is, and never begins one. loose: positions (N,2) and covariances (N,2,2) where the sensor misjudged a
+    body's extent, as a box around its upper half does; None where it cannot. sees: of places (N,2), which the sensor would see a body at,
     somebody in front aside; None where that cannot be said, as for a radar and who stands still."""
 
     source: str
@@ -49,7 +49,7 @@ class Detections(msgspec.Struct, frozen=True, kw_only=True):
     covariance: Floats
     score: Floats
     weight: Floats
-    loose: Floats | None = None
+    loose: tuple[Floats, Floats] | None = None
     sees: Callable[[Floats], NDArray[np.bool_]] | None = None
     histogram: NDArray[np.float32] | None = None
 
@@ -71,10 +71,11 @@ class CameraView:
         scale = np.array([width / frame.image_size[0], height / frame.image_size[1]])
         boxes = frame.boxes.astype(np.float64) * np.tile(scale, 2)
         position, covariance, loose = self._foot_points(boxes)
-        cut = boxes[:, 1] + boxes[:, 3] >= height - 2
-        if cut.any() and isinstance(self._camera.calibration, Pinhole):
-            position[cut], covariance[cut] = self._from_heads(boxes[cut])
-            loose[cut] = covariance[cut]
+        beside = position
+        if isinstance(self._camera.calibration, Pinhole):
+            beside, loose = self._from_heads(boxes)  # the upper half of a body has its head
+            cut = boxes[:, 1] + boxes[:, 3] >= height - 2
+            position[cut], covariance[cut] = beside[cut], loose[cut]
         kept = np.isfinite(covariance).all(axis=(1, 2)) & _inside(self._area, position)
         kept &= np.where(np.isfinite(covariance), covariance, 0).trace(axis1=1, axis2=2) < MAX_RANGE_SD_M**2
         histogram = frame.descriptors.get(HISTOGRAM)
@@ -85,7 +86,7 @@ class CameraView:
             covariance=covariance[kept],
             score=frame.scores[kept].astype(np.float64),
             weight=np.full(int(kept.sum()), CAMERA_WEIGHT),
-            loose=loose[kept],
+            loose=(beside[kept], loose[kept]),
             sees=self.sees,
             histogram=histogram[kept] if histogram is not None and histogram.shape == (len(kept), 256) else None,
         )

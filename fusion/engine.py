@@ -27,14 +27,14 @@ from ..messages import (
 )
 from ..sitefile import Site, site_as_json
 from . import state as packing
-from .continuity import Continuity
+from .continuity import Continuity, Ghost, ghost_of
 from .detections import CameraView, Detections, RadarView
 from .evidence.rssi import Bodies, RssiEvidence
 from .identities import Identities
 from .naming import Naming
 from .people import describe
 from .reorder import SECOND_NS, Reorder
-from .tracks import Tracker
+from .tracks import FOUND_S, Change, Tracker
 from .wireless import WirelessGrid
 
 SOURCE = "fusion"
@@ -148,7 +148,9 @@ class Engine:
         """Tell identities and continuity which bodies were found, lost and merged."""
         for change in self._tracker.take_changes():
             if change.kind == "born":
-                self._identities.born(change.number, self._continuity.parents(change))
+                self._identities.born(change.number, self._continuity.parents(change, self._unseen(change)))
+            elif change.kind == "found":
+                self._identities.found(change.number, self._continuity.parents(change, self._unseen(change)))
             elif change.kind == "lost":
                 self._identities.lost(change.number)
                 self._continuity.lost(change)
@@ -156,6 +158,24 @@ class Engine:
                 self._identities.forget(change.number, heir=change.other)
         for number in self._continuity.forget(self._tracker.t_ns):
             self._identities.forget(number)
+
+    def _unseen(self, born: Change) -> list[Ghost]:
+        """The bodies that were not seen when another was found: it may be one of them, somewhere else than thought."""
+        tracker = self._tracker
+        rows = np.flatnonzero(tracker.confirmed & (born.t_ns - tracker.seen_ns > FOUND_S * SECOND_NS))
+        itself = [] if born.before is None else [ghost_of(born.before)]
+        return itself + [
+            Ghost(
+                int(tracker.number[row]),
+                int(tracker.seen_ns[row]),
+                born.t_ns,
+                tracker.mean[row],
+                tracker.covariance[row],
+                tracker.looks[row],
+            )
+            for row in rows
+            if tracker.number[row] != born.number
+        ]
 
     def _tick_until(self, t_ns: int) -> list[Message]:
         """Scenes at fixed instants of event time, whatever came in between."""

@@ -17,8 +17,8 @@ from .geometry import Floats
 from .posterior import marginals
 
 FOUND_AT_BIRTH = 0.5  # the chance that a body just found is a given identity whose body was not tracked
-FOUND_PER_S = 0.3  # the same, per second, spread over the bodies there are
-LEAVE_PER_S = 0.01
+FOUND_PER_S = 0.1  # the same, per second, spread over the bodies there are
+LEAVE_PER_S = 0.003
 FADE_PER_S = 0.05  # belief in a lost body fades into "nobody"
 SWAP_M, SWAP_PER_S = 0.5, 0.1
 LEAST = 1e-6
@@ -61,6 +61,18 @@ class Identities:
         self.belief = np.column_stack((self.belief - flow, flow.sum(axis=1)))
         self.numbers.append(number)
         self.live.append(True)
+        self._normalise()
+
+    def found(self, number: int, candidates: dict[int, float]) -> None:
+        """A body is seen again after a while: with the probability of each candidate it is that one instead, and
+        with what is left somebody not known."""
+        column = self.column(number)
+        for other, probability in candidates.items():
+            if other != number and other in self.numbers:
+                self._exchange(column, self.column(other), probability)
+        stranger = self.belief[:, column] * max(1.0 - sum(candidates.values()), 0.0)
+        self.belief[:, column] -= stranger
+        self.belief[:, 0] += stranger
         self._normalise()
 
     def lost(self, number: int) -> None:

@@ -17,7 +17,7 @@ from .kalman import VELOCITY_DECAY_S, begin, innovation, predict, update
 
 SECOND_NS = 1_000_000_000
 GATE = 18.0  # of the squared Mahalanobis distance; 13.8 is 99.9 %, the rest is for boxes around half a body
-NEW_BODY_COST = 20.0  # a pairing costlier than this (Mahalanobis2 + log-determinant + looks) is a new body
+NEW_BODY_COST = 16.0  # a pairing costlier than this (Mahalanobis2 + log-determinant + looks) is a new body
 LOOSE_COST = 8.0  # in the same units, twice nats: one detection in fifty holds half a body
 LOOKS_WEIGHT = 14.0
 LOOKS_MOST = 12.0
@@ -30,6 +30,7 @@ CONFIRM_WEIGHT = 4.0  # of sightings: detections.CAMERA_WEIGHT and RADAR_WEIGHT
 TENTATIVE_S = 0.7  # an unconfirmed body not seen for this long was a false alarm
 WALKING_M_S = 0.35
 COASTING_S, UNSEEN_DECAY_S = 0.5, 0.8  # whoever vanishes from sight has most often stopped
+FOUND_S = 0.7  # a body unseen for longer may be somebody else when it is seen again
 LOST_S = 12.0  # a confirmed body that nobody could see for this long is lost
 MISSED_S = 4.0  # and one that cameras looked at for this long in vain
 LONGEST_LOOK_S = 0.5  # what one frame may add to that
@@ -38,11 +39,12 @@ TWIN_LOOKS = 0.5  # if they look alike (Bhattacharyya distance);
 TWIN_BLIND_M = 0.5  # where a radar alone knows one of them, they must be nearer
 APART_MEMORY_S = 6.0
 
-Kind = Literal["born", "lost", "merged"]
+Kind = Literal["born", "found", "lost", "merged"]
 
 
 class Change(msgspec.Struct, frozen=True):
-    """A body was `born` (confirmed), `lost`, or `merged` into `other`; mean (4,), covariance (4,4), looks (256,)."""
+    """A body was `born` (confirmed), `found` again after a while unseen, `lost`, or `merged` into `other`; mean (4,),
+    covariance (4,4), looks (256,). Of one found they are what was seen, and `before` is what was believed."""
 
     kind: Kind
     number: int
@@ -52,6 +54,7 @@ class Change(msgspec.Struct, frozen=True):
     covariance: Floats
     looks: Floats
     other: int = -1
+    before: "Change | None" = None
 
 
 class Tracker:
@@ -81,11 +84,12 @@ class Tracker:
     def update(self, seen: Detections) -> None:
         """Move on to the detections' time, give each to its body, begin and end bodies."""
         self.advance(seen.t_ns)
-        bodies, rows = match(self._costs(seen, seen.covariance), NEW_BODY_COST)
-        self._absorb(seen, seen.covariance, bodies, rows)
+        certain = (seen.position, seen.covariance)
+        bodies, rows = match(self._costs(seen, *certain), NEW_BODY_COST)
+        self._absorb(seen, *certain, bodies, rows)
         if seen.loose is not None:
-            others, more = match(self._loose_costs(seen, seen.loose, bodies, rows), NEW_BODY_COST)
-            self._absorb(seen, seen.loose, others, more)
+            others, more = match(self._loose_costs(seen, bodies, rows), NEW_BODY_COST)
+            self._absorb(seen, *seen.loose, others, more)
             bodies, rows = np.append(bodies, others), np.append(rows, more)
         self._miss(seen, bodies)
         self._remember_apart(seen.t_ns, bodies)
@@ -117,17 +121,18 @@ class Tracker:
         changes, self.changes = self.changes, []
         return changes
 
-    def _costs(self, seen: Detections, covariance: Floats) -> Floats:
-        difference, inverse, log_determinant = innovation(self.mean, self.covariance, seen.position, covariance)
+    def _costs(self, seen: Detections, position: Floats, covariance: Floats) -> Floats:
+        difference, inverse, log_determinant = innovation(self.mean, self.covariance, position, covariance)
         distance2 = np.einsum("nmi,nmij,nmj->nm", difference, inverse, difference)
         cost = distance2 + log_determinant + 4.0  # 4: shifts a good match of usual vagueness to about zero
         if seen.histogram is not None:
             cost = cost + self._looks_cost(seen.histogram)
         return np.where(distance2 < GATE, cost, np.inf)
 
-    def _loose_costs(self, seen: Detections, loose: Floats, bodies: NDArray[np.intp], rows: NDArray[np.intp]) -> Floats:
+    def _loose_costs(self, seen: Detections, bodies: NDArray[np.intp], rows: NDArray[np.intp]) -> Floats:
         """What is left of bodies and detections, on the suspicion that the sensor misjudged a body's extent."""
-        costs = self._costs(seen, loose) + LOOSE_COST
+        assert seen.loose is not None
+        costs = self._costs(seen, *seen.loose) + LOOSE_COST
         costs[bodies] = np.inf
         costs[:, rows] = np.inf
         costs[~self.confirmed] = np.inf
@@ -138,11 +143,19 @@ class Tracker:
         known = (self.looks.max(axis=1) > 0)[:, None]
         return np.where(known, np.clip(LOOKS_WEIGHT * (distance - LOOKS_LIKE), -LOOKS_MOST, LOOKS_MOST), 0.0)
 
-    def _absorb(self, seen: Detections, covariance: Floats, bodies: NDArray[np.intp], rows: NDArray[np.intp]) -> None:
+    def _absorb(
+        self,
+        seen: Detections,
+        position: Floats,
+        covariance: Floats,
+        bodies: NDArray[np.intp],
+        rows: NDArray[np.intp],
+    ) -> None:
         if not len(bodies):
             return
+        self._find(seen, position, covariance, bodies, rows)
         self.mean[bodies], self.covariance[bodies] = update(
-            self.mean[bodies], self.covariance[bodies], seen.position[rows], covariance[rows]
+            self.mean[bodies], self.covariance[bodies], position[rows], covariance[rows]
         )
         walking = bodies[np.hypot(self.mean[bodies, 2], self.mean[bodies, 3]) > WALKING_M_S]
         self.heading[walking] = np.arctan2(self.mean[walking, 3], self.mean[walking, 2])
@@ -152,6 +165,20 @@ class Tracker:
             self._learn_looks(bodies, seen.histogram[rows].astype(np.float64))
         for body in bodies:
             self.sources[body][seen.source] = seen.t_ns
+
+    def _find(
+        self, seen: Detections, position: Floats, covariance: Floats, bodies: NDArray[np.intp], rows: NDArray[np.intp]
+    ) -> None:
+        """Say which bodies are seen again after a while: each may be somebody else."""
+        for body, row in zip(bodies, rows, strict=True):
+            if self.confirmed[body] and seen.t_ns - self.seen_ns[body] > FOUND_S * SECOND_NS:
+                self._report("found", int(body))
+                before = self.changes.pop()
+                looks = np.zeros(256) if seen.histogram is None else seen.histogram[row].astype(np.float64)
+                place, spread = np.append(position[row], (0.0, 0.0)), np.zeros((4, 4))
+                spread[:2, :2] = covariance[row]
+                found = Change("found", before.number, seen.t_ns, seen.t_ns, place, spread, looks, before=before)
+                self.changes.append(found)
 
     def _miss(self, seen: Detections, bodies: NDArray[np.intp]) -> None:
         """Bodies that this camera should have seen and did not; time since its last frame counts."""

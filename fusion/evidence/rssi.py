@@ -19,12 +19,14 @@ from ..geometry import Floats
 from ..wireless import WirelessGrid, distance_m, expected_dbm
 
 COMMON_SD_DB = 4.0  # of a device's transmit power and antenna
-DIRECTION_SD_DB = 4.0  # of each coefficient of the harmonic
-SHADOWING_SD_DB, SHADOWING_S = 4.0, 3.0
+DIRECTION_SD_DB = 2.5  # of each coefficient of the harmonic
+SHADOWING_SD_DB, SHADOWING_S = 4.5, 3.0
 UNSEEN_WALK_S = 1.5  # after this long somebody unseen who walks is somewhere else
-BLOCKED_SHARE, BLOCKED_DB, BLOCKED_SD_DB = 0.1, 8.0, 5.0  # a body in the way weakens, never strengthens
-DRIFT_DB2_PER_S = 0.02
+BLOCKED_SHARE, BLOCKED_DB, BLOCKED_SD_DB = 0.25, 8.0, 5.0  # a body in the way weakens, never strengthens
+DRIFT_DB2_PER_S = 0.05
 CAP_NATS = 4.0  # what one reading may say at most
+NOBODY_NATS = 0.1  # "nobody" learns from every reading and so fits a little too well
+TRUST = 0.7  # of what it says: the signal strays from this model for longer than the model knows
 GRID_VARIANCE_DB2 = 160.0  # what a reading is worth to the grid, which knows no correlation
 
 
@@ -79,7 +81,7 @@ class RssiEvidence:
         self.mean[device] += gain * error[:, None]
         self.covariance[device] -= gain[:, :, None] * reach[:, None, :]
         self._grid.hear(device, sniffer, float(self.mean[device, 0, sniffer]), GRID_VARIANCE_DB2, rssi_dbm)
-        return np.clip(density[1:] - nobody, -CAP_NATS, CAP_NATS)
+        return TRUST * np.clip(density[1:] - nobody + NOBODY_NATS, -CAP_NATS, CAP_NATS)
 
     def _pass_time(self, device: int, sniffer: int, elapsed_s: float, unseen_db2: float) -> float:
         """Shadowing forgets (an Ornstein-Uhlenbeck process), offsets drift. For "nobody" the walk is in it too;
