@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 SCHEMA_VERSION = 1
 MAX_BODY_BYTES = 16 * 2**20  # a guard against corrupt lengths; the largest real body is a checkpoint of some 100 kB
+WEAKEST_DBM, STRONGEST_DBM = -200.0, 100.0  # thermal noise of 1 Hz is -174, a broadcast transmitter's own output 90
 
 
 class BadMessage(ValueError):
@@ -99,7 +100,7 @@ class RadarFrame(Header, frozen=True, kw_only=True, eq=False, tag="radar"):
 class CameraFrame(Header, frozen=True, kw_only=True, eq=False, tag="camera"):
     """People found in one image. Pixels never travel.
 
-    boxes (N,4) f32: left, top, width, height in px of an image of `image_size` (width, height).
+    boxes (N,4) f32: left, top, width, height in px of an image of `image_size` (width, height), both positive.
     scores (N,) f32: detector margin, larger is surer. descriptors: {"name:version": (N,D) f32}.
     """
 
@@ -112,6 +113,8 @@ class CameraFrame(Header, frozen=True, kw_only=True, eq=False, tag="camera"):
         Header.__post_init__(self)
         _fit(self, "boxes", "<f4", 4)
         _fit(self, "scores", "<f4")
+        if len(self.image_size) != 2 or not all(0 < side < np.inf for side in self.image_size):
+            raise ValueError(f"image_size = {self.image_size} must be two positive numbers, width and height in px")
         rows = len(self.boxes)
         if len(self.scores) != rows:
             raise ValueError(f"scores has {len(self.scores)} rows for {rows} boxes")
@@ -125,7 +128,8 @@ class CameraFrame(Header, frozen=True, kw_only=True, eq=False, tag="camera"):
 class WifiWindow(Header, frozen=True, kw_only=True, eq=False, tag="wifi"):
     """Signal strengths one sniffer heard in one window; t_ns is the window's END, also published when empty.
 
-    devices (N): keyed pseudonyms, one row each: rssi_dbm f32 (mean), rssi_std_db f32, count u32 (packets), channel u8.
+    devices (N): keyed pseudonyms, one row each: rssi_dbm f32 (mean, -200..100), rssi_std_db f32 (not negative),
+    count u32 (packets), channel u8. window_s: the window's length, positive.
     others: how many further, unenrolled devices were heard and not listed.
     """
 
@@ -144,6 +148,10 @@ class WifiWindow(Header, frozen=True, kw_only=True, eq=False, tag="wifi"):
         _fit(self, "count", "<u4")
         _fit(self, "channel", "|u1")
         _require_finite(self, "window_s")
+        if self.window_s <= 0:
+            raise ValueError(f"window_s = {self.window_s} must be a positive number of seconds")
+        _within(self, "rssi_dbm", WEAKEST_DBM, STRONGEST_DBM, "dBm")
+        _within(self, "rssi_std_db", 0.0, np.inf, "dB")
         for name in ("rssi_dbm", "rssi_std_db", "count", "channel"):
             if len(getattr(self, name)) != len(self.devices):
                 raise ValueError(f"{name} has {len(getattr(self, name))} rows for {len(self.devices)} devices")
@@ -377,6 +385,14 @@ def _finite(name: str, values: np.ndarray) -> np.ndarray:
 def _require_finite(message: Any, name: str) -> None:
     if not np.isfinite(getattr(message, name)):
         raise ValueError(f"{name} = {getattr(message, name)} must be finite")
+
+
+def _within(message: Any, name: str, low: float, high: float, unit: str) -> None:
+    values = getattr(message, name)
+    wrong = values[(values < low) | (values > high)]
+    if len(wrong):
+        limits = f"below {low:g}" if high == np.inf else f"outside {low:g} to {high:g}"
+        raise ValueError(f"{name} holds {wrong[0]:g}, {limits} {unit}; leave such rows out before publishing")
 
 
 def _fit(message: Any, name: str, dtype: str, columns: int = 0) -> None:

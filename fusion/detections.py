@@ -23,6 +23,8 @@ PERSON_HEIGHT_M, PERSON_HEIGHT_SD_M = 1.70, 0.10  # for boxes whose feet the ima
 MAX_RANGE_SD_M = 2.5  # a foot point vaguer than this is no position
 EDGE_PX = 10.0
 OUTSIDE_M = 1.0  # how far outside the floor plan a detection may lie
+MAX_BOXES = 100  # of a frame: more people than an image shows; a step's cost grows faster than their number
+MAX_BOX_SIZE = 2.0  # of the image's: beyond it no person
 
 CAMERA_WEIGHT, RADAR_WEIGHT = 1.0, 0.4  # a radar frame comes more often and has more ghosts
 
@@ -40,8 +42,9 @@ class Detections(msgspec.Struct, frozen=True, kw_only=True):
     position (N,2) m; covariance (N,2,2) m2; score (N,), larger is surer; histogram (N,256) or None.
     weight (N,): how much a sighting counts towards believing that there is a body; one of weight 0 can tell where a
     known body is, and never begins one. loose: positions (N,2) and covariances (N,2,2) where the sensor misjudged a
-    body's extent, as a box around its upper half does; None where it cannot. sees: of places (N,2), which the sensor would see a body at,
-    somebody in front aside; None where that cannot be said, as for a radar and who stands still."""
+    body's extent, as a box around its upper half does; None where it cannot. sees: of places (N,2), which the sensor
+    would see a body at, somebody in front aside; None where that cannot be said, as for a radar and who stands still.
+    """
 
     source: str
     t_ns: int
@@ -66,10 +69,13 @@ class CameraView:
         self._to_floor: FloorMap = floor_map(camera.calibration)
 
     def detections(self, frame: CameraFrame) -> Detections:
-        """Foot points of the boxes; those near the horizon or off the plan are left out."""
+        """Foot points of the boxes; those of no person's size, near the horizon or off the plan are left out, and so
+        are all but the surest MAX_BOXES."""
         width, height = self._camera.calibration.image_size
         scale = np.array([width / frame.image_size[0], height / frame.image_size[1]])
         boxes = frame.boxes.astype(np.float64) * np.tile(scale, 2)
+        rows = _surest(boxes, frame.scores, MAX_BOX_SIZE * np.array([width, height]))
+        boxes = boxes[rows]
         position, covariance, loose = self._foot_points(boxes)
         beside = position
         if isinstance(self._camera.calibration, Pinhole):
@@ -78,17 +84,18 @@ class CameraView:
             position[cut], covariance[cut] = beside[cut], loose[cut]
         kept = np.isfinite(covariance).all(axis=(1, 2)) & _inside(self._area, position)
         kept &= np.where(np.isfinite(covariance), covariance, 0).trace(axis1=1, axis2=2) < MAX_RANGE_SD_M**2
+        rows = rows[kept]
         histogram = frame.descriptors.get(HISTOGRAM)
         return Detections(
             source=frame.source,
             t_ns=frame.t_ns,
             position=position[kept],
             covariance=covariance[kept],
-            score=frame.scores[kept].astype(np.float64),
+            score=frame.scores[rows].astype(np.float64),
             weight=np.full(int(kept.sum()), CAMERA_WEIGHT),
             loose=(beside[kept], loose[kept]),
             sees=self.sees,
-            histogram=histogram[kept] if histogram is not None and histogram.shape == (len(kept), 256) else None,
+            histogram=histogram[rows] if histogram is not None and histogram.shape == (len(frame.boxes), 256) else None,
         )
 
     def sees(self, position: Floats) -> NDArray[np.bool_]:
@@ -183,6 +190,13 @@ def cluster(points: Floats, reach: float) -> NDArray[np.intp]:
         if (smallest == labels).all():
             return np.unique(labels, return_inverse=True)[1]
         labels = smallest
+
+
+def _surest(boxes: Floats, scores: NDArray[np.float32], largest: Floats) -> NDArray[np.intp]:
+    """Rows of the boxes (N,4) of a positive size up to `largest` (width, height), in the frame's order: the
+    MAX_BOXES with the best scores, of equal scores the first."""
+    rows = np.flatnonzero(((boxes[:, 2:] > 0) & (boxes[:, 2:] <= largest)).all(axis=1))
+    return np.sort(rows[np.argsort(-scores[rows], kind="stable")[:MAX_BOXES]])
 
 
 def _polar_covariance(outward: Floats, distance: Floats, size: Floats) -> Floats:

@@ -141,6 +141,44 @@ def test_malformed_bodies_are_refused_by_field(change: dict[str, object], reason
         decode(msgspec.msgpack.encode({**body, **change}))
 
 
+SIZE = "must be two positive numbers"
+
+
+@pytest.mark.parametrize(
+    ("which", "field", "bad", "reason"),
+    [
+        (1, "image_size", (0, 0), rf"image_size = \(0, 0\) {SIZE}"),
+        (1, "image_size", (640, -480), rf"image_size = \(640, -480\) {SIZE}"),
+        (2, "rssi_dbm", [-40.0, 100.5], "rssi_dbm holds 100.5, outside -200 to 100 dBm"),
+        (2, "rssi_dbm", [-1e30, -50.0], r"rssi_dbm holds -1e\+30, outside -200 to 100 dBm"),
+        (2, "rssi_std_db", [1.0, -0.5], "rssi_std_db holds -0.5, below 0 dB"),
+        (2, "window_s", 0.0, "window_s = 0.0 must be a positive number of seconds"),
+        (2, "window_s", -0.5, "window_s = -0.5 must be a positive number of seconds"),
+    ],
+)
+def test_impossible_values_are_refused_by_name(which: int, field: str, bad: object, reason: str) -> None:
+    """By the constructor and, where another program sent them, by `decode`; in one sentence."""
+    good = ONE_OF_EACH[which]
+    value = np.array(bad, "<f4") if isinstance(bad, list) else bad
+    with pytest.raises(ValueError, match=reason) as caught:
+        msgspec.structs.replace(good, **{field: value})
+    assert "\n" not in str(caught.value)
+    body = msgspec.msgpack.decode(encode(good))
+    with pytest.raises(BadMessage, match=reason):
+        decode(msgspec.msgpack.encode({**body, field: value.tobytes() if isinstance(value, np.ndarray) else value}))
+
+
+@pytest.mark.parametrize("size", [(), (640,), (640, 480, 3), (640, float("nan")), (float("inf"), 480)])
+def test_an_image_has_a_width_and_a_height(size: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match=f"image_size = .* {SIZE}"):
+        msgspec.structs.replace(ONE_OF_EACH[1], image_size=size)
+
+
+def test_the_weakest_and_the_strongest_power_are_messages() -> None:
+    window = msgspec.structs.replace(ONE_OF_EACH[2], rssi_dbm=np.array([-200, 100], "f4"))
+    assert encode(decode(encode(window))) == encode(window)
+
+
 def test_a_key_of_a_later_minor_version_is_ignored() -> None:
     body = msgspec.msgpack.decode(encode(ONE_OF_EACH[0]))
     assert isinstance(decode(msgspec.msgpack.encode({**body, "later": 1})), RadarFrame)
