@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
+import numpy as np
 from msgspec import Meta
 from msgspec.structs import replace
 
@@ -258,7 +259,15 @@ def site_from_json(document: str | bytes) -> Site:
 
 
 def site_as_json(site: Site) -> str:
-    return msgspec.json.encode(site).decode()
+    """The site as JSON, for `site_from_json`; numpy's numbers and arrays, as a Site built in memory may hold, become
+    Python's."""
+    return msgspec.json.encode(site, enc_hook=_plain).decode()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(f"a Site cannot hold a {type(value).__name__}")
 
 
 def published(site: Site, pseudonym: Callable[[str], str]) -> Site:

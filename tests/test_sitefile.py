@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
+from msgspec.structs import replace
 from whowhere.sitefile import Site, SiteError, _tables, load_site, parse_site, published, site_as_json, site_from_json
 
 DEMO = Path(__file__).parents[1] / "launch" / "sites" / "demo.toml"
@@ -69,6 +71,20 @@ def test_the_published_site_holds_no_address_and_nobody_without_consent() -> Non
     assert site_from_json(document) == public
     with pytest.raises(SiteError):
         site_from_json("{}")
+
+
+def test_a_site_built_of_numpy_numbers_and_arrays_is_the_same_document() -> None:
+    site = parse_site(TEXT)
+    sniffer = site.sniffers[0]
+    fields = {"window_s": np.float64(0.5), "position_m": tuple(np.array(sniffer.position_m))}
+    built = replace(site, sniffers=(replace(sniffer, **fields), *site.sniffers[1:]))
+    assert site_as_json(built) == site_as_json(site)
+    row = replace(sniffer, position_m=np.array(sniffer.position_m))
+    assert site_as_json(replace(site, sniffers=(row, *site.sniffers[1:]))) == site_as_json(site)
+    single = replace(site, fusion=replace(site.fusion, scene_hz=np.float32(4.5)))
+    assert site_from_json(site_as_json(single)).fusion.scene_hz == 4.5
+    with pytest.raises(TypeError, match="a Site cannot hold a PosixPath"):
+        site_as_json(replace(site, name=Path("demo")))
 
 
 def test_every_key_is_documented() -> None:
