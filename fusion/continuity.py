@@ -8,16 +8,17 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from .changes import Change
 from .geometry import Floats
 from .kalman import predict
-from .tracks import UNSEEN_DECAY_S, Change, bhattacharyya
+from .looks import LOOKS_LIKE, bhattacharyya
+from .tracks import UNSEEN_DECAY_S
 
 MEMORY_S = 40.0  # a body lost for longer is a new one when it comes back
 STRIDE_M2_PER_S = 0.6  # how far a lost walker may have wandered, beyond what its filter predicts
 RETURN_PRIOR = 0.8  # of bodies found, the share that are lost ones; the rest has just come in
 STRANGER_DENSITY = 0.003  # per m2: how likely a new person appears just here
 LOOKS_SCALE = 14.0  # nats per unit of Bhattacharyya distance
-LOOKS_LIKE = 0.45
 MAX_DRIFT_S = 12.0
 
 
@@ -63,13 +64,16 @@ class Continuity:
         share = RETURN_PRIOR * odds / (RETURN_PRIOR * odds.sum() + (1 - RETURN_PRIOR) * STRANGER_DENSITY)
         return {ghost.number: float(p) for ghost, p in zip(ghosts, share, strict=True) if p > 1e-3}
 
+    def places(self, t_ns: int) -> dict[int, tuple[Floats, Floats]]:
+        """Per lost body's number where it may be by now: mean (2,), covariance (2,2)."""
+        return {ghost.number: _place(ghost, t_ns) for ghost in self.ghosts}
+
     @staticmethod
     def _odds(ghost: Ghost, born: Change) -> float:
         """The density (per m2) of finding the lost body here, times what its looks say."""
-        gap_s = max((born.t_ns - ghost.lost_ns) / 1e9, 0.0)
-        mean, covariance = predict(ghost.mean[None], ghost.covariance[None], min(gap_s, MAX_DRIFT_S), UNSEEN_DECAY_S)
-        spread = covariance[0, :2, :2] + born.covariance[:2, :2] + STRIDE_M2_PER_S * gap_s * np.eye(2)
-        apart = born.mean[:2] - mean[0, :2]
+        mean, spread = _place(ghost, born.t_ns)
+        spread = spread + born.covariance[:2, :2]
+        apart = born.mean[:2] - mean
         distance2 = float(apart @ np.linalg.solve(spread, apart))
         density = np.exp(-0.5 * distance2) / (2 * np.pi * np.sqrt(np.linalg.det(spread)))
         if ghost.looks.any() and born.looks.any():
@@ -87,3 +91,9 @@ class Continuity:
         continuity = cls()
         continuity.ghosts = [Ghost(*fields) for fields in state["ghosts"]]
         return continuity
+
+
+def _place(ghost: Ghost, t_ns: int) -> tuple[Floats, Floats]:
+    gap_s = max((t_ns - ghost.lost_ns) / 1e9, 0.0)
+    mean, covariance = predict(ghost.mean[None], ghost.covariance[None], min(gap_s, MAX_DRIFT_S), UNSEEN_DECAY_S)
+    return mean[0, :2], covariance[0, :2, :2] + STRIDE_M2_PER_S * gap_s * np.eye(2)

@@ -79,9 +79,11 @@ class CameraView:
         position, covariance, loose = self._foot_points(boxes)
         beside = position
         if isinstance(self._camera.calibration, Pinhole):
-            beside, loose = self._from_heads(boxes)  # the upper half of a body has its head
+            head, spread = self._from_heads(boxes)  # the upper half of a body has its head
             cut = boxes[:, 1] + boxes[:, 3] >= height - 2
-            position[cut], covariance[cut] = beside[cut], loose[cut]
+            position[cut], covariance[cut] = head[cut], spread[cut]
+            surer = (spread.trace(axis1=1, axis2=2) < loose.trace(axis1=1, axis2=2)) | cut
+            beside, loose = np.where(surer[:, None], head, position), np.where(surer[:, None, None], spread, loose)
         kept = np.isfinite(covariance).all(axis=(1, 2)) & _inside(self._area, position)
         kept &= np.where(np.isfinite(covariance), covariance, 0).trace(axis1=1, axis2=2) < MAX_RANGE_SD_M**2
         rows = rows[kept]

@@ -27,6 +27,7 @@ from ..messages import (
 )
 from ..sitefile import Site, site_as_json
 from . import state as packing
+from .changes import Change
 from .continuity import Continuity, Ghost, ghost_of
 from .detections import CameraView, Detections, RadarView
 from .evidence.rssi import Bodies, RssiEvidence
@@ -34,7 +35,7 @@ from .identities import Identities
 from .naming import Naming
 from .people import describe
 from .reorder import SECOND_NS, Reorder
-from .tracks import FOUND_S, Change, Tracker
+from .tracks import FOUND_S, Tracker
 from .wireless import WirelessGrid
 
 SOURCE = "fusion"
@@ -57,6 +58,10 @@ class Engine:
             **{f"camera/{camera.id}": CameraView(camera, site.area).detections for camera in site.cameras},
             **{f"radar/{radar.id}": RadarView(radar, site.area).detections for radar in site.radars},
         }
+        cells = WirelessGrid(site.area, site.sniffers, 0).cells
+        sees = {camera.id: CameraView(camera, site.area).sees for camera in site.cameras}
+        self._watches = {name: see(cells.reshape(-1, 2)).reshape(cells.shape[:2]) for name, see in sees.items()}
+        self._watching: tuple[str, ...] = ()  # the cameras that looked lately
         self._reorder = Reorder(site.fusion)
         self._tracker = Tracker()
         self._continuity = Continuity()
@@ -127,7 +132,7 @@ class Engine:
                 continue
             owner = int(self._owner_of[row])
             self._heard[self._names[owner]][window.source] = window.t_ns
-            nats = self._rssi.hear(row, sniffer, float(rssi_dbm), window.t_ns, bodies)
+            nats = self._rssi.hear(row, sniffer, float(rssi_dbm), window.t_ns, bodies, self._identities.belief[owner])
             self._identities.weigh(owner, nats)
 
     def _bodies(self) -> Bodies:
@@ -148,7 +153,8 @@ class Engine:
         """Tell identities and continuity which bodies were found, lost and merged."""
         for change in self._tracker.take_changes():
             if change.kind == "born":
-                self._identities.born(change.number, self._continuity.parents(change, self._unseen(change)))
+                parents = self._continuity.parents(change, self._unseen(change))
+                self._identities.born(change.number, parents)
             elif change.kind == "found":
                 self._identities.found(change.number, self._continuity.parents(change, self._unseen(change)))
             elif change.kind == "lost":
@@ -192,16 +198,26 @@ class Engine:
     def _tick(self, t_ns: int, elapsed_s: float) -> list[Message]:
         self._tracker.advance(t_ns)
         self._follow_bodies()
+        self._watch(t_ns)
         self._grid.advance(t_ns)
         known = {int(n): self._tracker.mean[row, :2] for row, n in enumerate(self._tracker.number)}
-        self._identities.pass_time(elapsed_s, {n: known[n] for n in self._live_numbers() if n in known})
+        lost = self._continuity.places(t_ns)
+        positions = {number: known[number] for number in self._live_numbers() if number in known}
+        self._identities.pass_time(elapsed_s, {**positions, **{number: place for number, (place, _) in lost.items()}})
         answer = self._identities.answer()
         events = self._naming.update(SOURCE, t_ns, self._names, answer)
-        people = describe(t_ns, self._tracker, self._grid, self._naming, answer, self._radio(), self._published)
+        people = describe(t_ns, self._tracker, self._grid, self._naming, answer, self._radio(), self._published, lost)
         events.extend(self._comings_and_goings(t_ns, people))
         locations = [Location(source=SOURCE, t_ns=t_ns, **person.fields()) for person in people]
         scene = Scene(source=SOURCE, t_ns=t_ns, people=tuple(people))
         return [self._numbered(message) for message in (*events, *locations, scene)]
+
+    def _watch(self, t_ns: int) -> None:
+        """Tell the radio's maps which places cameras look at now."""
+        watching = self._tracker.looking(t_ns)
+        if watching != self._watching:
+            self._watching = watching
+            self._grid.watch(np.logical_or.reduce([self._watches[name] for name in watching]))
 
     def _live_numbers(self) -> list[int]:
         return [n for n, live in zip(self._identities.numbers, self._identities.live, strict=True) if live]
@@ -272,4 +288,4 @@ def _said(t_ns: int, kind: EventType, who: str, body: int, text: str) -> Event:
 
 
 _PARTS = ("reorder", "tracker", "continuity", "grid", "rssi", "identities", "naming")
-_PLAIN = ("heard", "published", "present", "seq", "tick_ns", "checkpoint_ns", "counters")
+_PLAIN = ("watching", "heard", "published", "present", "seq", "tick_ns", "checkpoint_ns", "counters")

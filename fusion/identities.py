@@ -22,15 +22,19 @@ LEAVE_PER_S = 0.003
 FADE_PER_S = 0.05  # belief in a lost body fades into "nobody"
 SWAP_M, SWAP_PER_S = 0.5, 0.1
 LEAST = 1e-6
+NEGLIGIBLE = 1e-3
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """The live bodies' numbers; the probability (identities, bodies) of each identity being each of them; and the
-    single best assignment, body to name."""
+    """The live bodies' numbers; the probability (identities, bodies) of each identity being each of them; the single
+    best assignment, body to name; and, of an identity that is none of them, the probability (identities, lost) of
+    being each of the bodies lost lately, by number."""
 
     bodies: list[int]
     probability: Floats
     assigned: dict[int, str]
+    lost: list[int]
+    lost_probability: Floats
 
 
 class Identities:
@@ -93,6 +97,9 @@ class Identities:
         self.belief = np.ascontiguousarray(np.delete(self.belief, column, axis=1))
         del self.numbers[column], self.live[column]
 
+    def _devices_of(self, identity: int) -> list[int]:
+        return np.flatnonzero(self._owner_of == identity).tolist()
+
     def weigh(self, identity: int, nats: Floats) -> None:
         """Let a witness's log-likelihood ratios (columns - 1,) against nobody change one identity's belief; lost
         bodies are as silent as nobody."""
@@ -101,7 +108,8 @@ class Identities:
         self._normalise()
 
     def pass_time(self, elapsed_s: float, positions: dict[int, Floats]) -> None:
-        """Leaving, being found, fading of the lost, and swaps of bodies that stand close."""
+        """Leaving, being found, fading of the lost, and swaps of bodies that stand close; `positions` (2,) of bodies,
+        the lost among them."""
         live = np.flatnonzero(self.live)
         lost = 1 + np.flatnonzero(~np.asarray(self.live[1:], bool))
         leaving = self.belief[:, live] * LEAVE_PER_S * elapsed_s
@@ -110,19 +118,30 @@ class Identities:
         self.belief[:, live] += found - leaving
         self.belief[:, lost] -= fading
         self.belief[:, 0] += leaving.sum(axis=1) + fading.sum(axis=1) - found.sum(axis=1)
+        self._move_away(np.append(live, lost), np.column_stack((leaving, fading)), positions)
         for column, gain in zip(live, found.T, strict=True):
             share = gain / np.maximum(self.belief[:, column], LEAST)
             self._evidence.blend(int(column), 0, np.minimum(share, 1.0)[self._owner_of])
         self._swap(elapsed_s, positions)
         self._normalise()
 
+    def _move_away(self, columns: NDArray[np.intp], flows: Floats, positions: dict[int, Floats]) -> None:
+        """Who left a body, or was lost with it, is unseen where that body was."""
+        for column, flow in zip(columns.tolist(), flows.T, strict=True):
+            position = positions.get(self.numbers[column])
+            if position is None:
+                continue
+            share = flow / np.maximum(self.belief[:, 0], LEAST)
+            for identity in np.flatnonzero(share > NEGLIGIBLE).tolist():
+                self._evidence.leave(self._devices_of(identity), position, min(float(share[identity]), 1.0))
+
     def _swap(self, elapsed_s: float, positions: dict[int, Floats]) -> None:
-        numbers = sorted(positions)
+        numbers = sorted(number for number in positions if self.live[self.column(number)])
         for index, first in enumerate(numbers):
             for second in numbers[index + 1 :]:
                 gap = float(np.linalg.norm(positions[first] - positions[second]))
                 rate = SWAP_PER_S * elapsed_s * np.exp(-0.5 * (gap / SWAP_M) ** 2)
-                if rate > 1e-3 * elapsed_s and first in self.numbers and second in self.numbers:
+                if rate > 1e-3 * elapsed_s:
                     self._exchange(self.column(first), self.column(second), rate)
 
     def _exchange(self, a: int, b: int, rate: float) -> None:
@@ -143,7 +162,9 @@ class Identities:
         cost = -np.log(part)
         best = self._assignment.solve(self.names, bodies, cost[:, 1:], cost[:, 0])
         assigned = {int(body): str(name) for name, body in best.pairs if isinstance(body, int)}
-        return Answer(bodies, marginals(part), assigned)
+        lost = 1 + np.flatnonzero(~np.asarray(self.live[1:], bool))
+        gone = self.belief[:, lost] / np.maximum(self.belief[:, :1] + self.belief[:, lost].sum(axis=1)[:, None], LEAST)
+        return Answer(bodies, marginals(part), assigned, [self.numbers[column] for column in lost], gone)
 
     def _normalise(self) -> None:
         self.belief = np.maximum(self.belief, LEAST)

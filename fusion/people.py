@@ -22,11 +22,12 @@ def describe(
     answer: Answer,
     radio: list[tuple[str, dict[str, int], list[int]]],
     published: dict[str, int],
+    lost: dict[int, tuple[Floats, Floats]],
 ) -> list[Person]:
     """Everybody at `t_ns`: bodies in order of age, then identities in the site file's order.
 
     radio: per identity its name, when each sniffer heard it, its devices' rows.
-    published: the ids in the last scene, and since when.
+    published: the ids in the last scene, and since when. lost: where bodies lost lately may be, by number.
     """
     bodies, probability = answer.bodies, answer.probability
     row_of = {int(number): row for row, number in enumerate(tracker.number)}
@@ -37,11 +38,17 @@ def describe(
         people.append(_body(t_ns, tracker, row_of[body], naming, _candidates(names, probability[:, column]), heard))
     sure = {person.id for person in people}
     rows = [row_of[body] for body in bodies]
-    places = tracker.mean[rows, :2], tracker.covariance[rows, :2, :2]
+    gone = [lost[number] for number in answer.lost]
+    places = (
+        np.concatenate((tracker.mean[rows, :2], np.reshape([mean for mean, _ in gone], (-1, 2)))),
+        np.concatenate((tracker.covariance[rows, :2, :2], np.reshape([spread for _, spread in gone], (-1, 2, 2)))),
+    )
+    away = np.maximum(1.0 - probability.sum(axis=1, keepdims=True), 0.0)
+    weights = np.column_stack((probability, away * answer.lost_probability))
     for index, (name, heard, devices) in enumerate(radio):
         if name not in sure and heard and t_ns - max(heard.values()) < HEARD_MEMORY_NS:
             since_ns = published.get(name, t_ns)
-            people.append(_identity(t_ns, since_ns, name, heard, places, probability[index], grid, devices))
+            people.append(_identity(t_ns, since_ns, name, heard, places, weights[index], len(bodies), grid, devices))
     return people
 
 
@@ -79,14 +86,15 @@ def _identity(
     heard: dict[str, int],
     places: tuple[Floats, Floats],
     probability: Floats,
+    bodies: int,
     grid: WirelessGrid,
     devices: list[int],
 ) -> Person:
-    """The posterior mean over the bodies it may be, at `places` (means and covariances), and where its radio says it
-    is."""
+    """The posterior mean over the bodies it may be, at `places` (means and covariances; first those of `bodies` there
+    are, then lost ones), and where its radio says it is."""
     weights: list[float] = probability.tolist()
-    away = max(1.0 - sum(weights), 0.0)
-    weights += [away / len(devices)] * len(devices)
+    away = max(1.0 - sum(weights[:bodies]), 0.0)
+    weights += [max(1.0 - sum(weights), 0.0) / len(devices)] * len(devices)
     share = np.asarray(weights) / max(sum(weights), 1e-12)
     unseen = [grid.position(device) for device in devices]
     means = np.concatenate((places[0], np.reshape([mean for mean, _ in unseen], (-1, 2))))

@@ -18,7 +18,8 @@ def marginals(belief: Floats) -> Floats:
     """Probabilities (D, K) that identity d is body k, from each identity's own belief (D, 1 + K), column 0 being
     "nobody", under exclusivity: P(assignment) is proportional to the product of the beliefs it picks."""
     result = np.zeros((len(belief), belief.shape[1] - 1))
-    for rows, columns in _groups(belief[:, 1:] > NEGLIGIBLE):
+    linked = (belief[:, 1:] > NEGLIGIBLE) | (belief[:, 1:] > belief[:, :1])  # least of all, but better than nobody
+    for rows, columns in _groups(linked):
         part = belief[np.ix_(rows, np.append(0, columns + 1))]
         solve = _exact if len(columns) <= EXACT_COLUMNS else _scaled
         result[np.ix_(rows, columns)] = solve(part)

@@ -4,24 +4,22 @@ One constant-velocity filter a body; gated Mahalanobis association with appearan
 tracker has one verb, `update(detections)`; what was born, lost and merged is in `changes` until it is taken.
 """
 
-from typing import Any, Literal
+from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from .association import match
+from .changes import Change, Kind
 from .detections import Detections
 from .geometry import Floats
 from .kalman import VELOCITY_DECAY_S, begin, innovation, predict, update
+from .looks import CARRIED_S, bhattacharyya, looks_cost
 
 SECOND_NS = 1_000_000_000
 GATE = 18.0  # of the squared Mahalanobis distance; 13.8 is 99.9 %, the rest is for boxes around half a body
 NEW_BODY_COST = 16.0  # a pairing costlier than this (Mahalanobis2 + log-determinant + looks) is a new body
 LOOSE_COST = 8.0  # in the same units, twice nats: one detection in fifty holds half a body
-LOOKS_WEIGHT = 14.0
-LOOKS_MOST = 12.0
-LOOKS_LIKE = 0.45  # Bhattacharyya distance at which looks say neither yes nor no
 LOOKS_MEMORY, RECENT_MEMORY = 0.95, 0.6  # per camera sighting
 ALONE_M = 1.2  # looks are learnt from bodies farther from all others than this: boxes of neighbours mix
 SWAPPED = 0.35  # by how much exchanged looks must fit two bodies better before they are taken for swapped
@@ -39,23 +37,6 @@ TWIN_LOOKS = 0.5  # if they look alike (Bhattacharyya distance);
 TWIN_BLIND_M = 0.5  # where a radar alone knows one of them, they must be nearer
 APART_MEMORY_S = 6.0
 
-Kind = Literal["born", "found", "lost", "merged"]
-
-
-class Change(msgspec.Struct, frozen=True):
-    """A body was `born` (confirmed), `found` again after a while unseen, `lost`, or `merged` into `other`; mean (4,),
-    covariance (4,4), looks (256,). Of one found they are what was seen, and `before` is what was believed."""
-
-    kind: Kind
-    number: int
-    t_ns: int
-    seen_ns: int
-    mean: Floats
-    covariance: Floats
-    looks: Floats
-    other: int = -1
-    before: "Change | None" = None
-
 
 class Tracker:
     """Bodies as arrays, one row each, oldest first. Row i: `number[i]`, `mean[i]` (4,), `covariance[i]` (4,4)."""
@@ -69,6 +50,7 @@ class Tracker:
         self.confirmed = np.zeros(0, bool)
         self.born_ns = np.zeros(0, np.int64)
         self.seen_ns = np.zeros(0, np.int64)
+        self.faced_ns = np.zeros(0, np.int64)  # when a camera last saw it
         self.missed_s = np.zeros(0)  # for how long cameras have looked at it in vain
         self.heading = np.zeros(0)  # rad from +x, of the last walking: who stands keeps facing as they came
         self.looks = np.zeros((0, 256))  # learnt while alone
@@ -117,6 +99,10 @@ class Tracker:
                 self._report("lost", int(row))
             self._keep(~over)
 
+    def looking(self, t_ns: int) -> tuple[str, ...]:
+        """The cameras that looked within the last two seconds."""
+        return tuple(sorted(name for name, when in self._looked_ns.items() if t_ns - when < 2 * SECOND_NS))
+
     def take_changes(self) -> list[Change]:
         changes, self.changes = self.changes, []
         return changes
@@ -139,9 +125,8 @@ class Tracker:
         return costs
 
     def _looks_cost(self, histogram: NDArray[np.float32]) -> Floats:
-        distance = bhattacharyya(self.looks, histogram.astype(np.float64))
-        known = (self.looks.max(axis=1) > 0)[:, None]
-        return np.where(known, np.clip(LOOKS_WEIGHT * (distance - LOOKS_LIKE), -LOOKS_MOST, LOOKS_MOST), 0.0)
+        carried = self.seen_ns - self.faced_ns > CARRIED_S * SECOND_NS
+        return looks_cost(self.looks, carried, histogram.astype(np.float64))
 
     def _absorb(
         self,
@@ -162,6 +147,7 @@ class Tracker:
         self.seen_ns[bodies] = seen.t_ns
         self.weight[bodies] += seen.weight[rows]
         if seen.histogram is not None:
+            self.faced_ns[bodies] = seen.t_ns
             self._learn_looks(bodies, seen.histogram[rows].astype(np.float64))
         for body in bodies:
             self.sources[body][seen.source] = seen.t_ns
@@ -237,6 +223,7 @@ class Tracker:
         self.confirmed = np.append(self.confirmed, np.zeros(count, bool))
         self.born_ns = np.append(self.born_ns, np.full(count, seen.t_ns))
         self.seen_ns = np.append(self.seen_ns, np.full(count, seen.t_ns))
+        self.faced_ns = np.append(self.faced_ns, np.full(count, seen.t_ns))
         self.heading = np.append(self.heading, np.zeros(count))
         self.missed_s = np.append(self.missed_s, np.zeros(count))
         looks = np.zeros((count, 256)) if seen.histogram is None else seen.histogram[rows].astype(np.float64)
@@ -333,13 +320,9 @@ _ARRAYS = (
     "confirmed",
     "born_ns",
     "seen_ns",
+    "faced_ns",
     "missed_s",
     "heading",
     "looks",
     "recent",
 )
-
-
-def bhattacharyya(first: Floats, second: Floats) -> Floats:
-    """Distances (N,M) in 0..1 between normalised histograms (N,D) and (M,D): sqrt(1 - sum sqrt(p q)) (EV-Loc 3.5)."""
-    return np.sqrt(np.maximum(1.0 - np.sqrt(np.maximum(first, 0)) @ np.sqrt(np.maximum(second, 0)).T, 0.0))

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..sitefile import Area, Sniffer
 from .geometry import Floats
@@ -18,6 +19,7 @@ MARGIN_M = 2.0  # the grid goes this far beyond the floor plan: phones do too
 WALK_M2_PER_S = 0.5  # how fast an unseen walker's place blurs
 PHONE_HEIGHT_M = 1.1
 MIN_DISTANCE_M = 0.5
+OVERLOOKED = 0.6  # of the places that cameras watch, what is left after a second in which nobody was found there
 LEAST = 1e-9
 
 
@@ -44,14 +46,19 @@ class WirelessGrid:
         self._expected = [expected_dbm(sniffer, self.cells) for sniffer in sniffers]
         self.maps = np.full((devices, len(ys), len(xs)), 1.0 / (len(xs) * len(ys)))
         self._blur_x, self._blur_y = _blur(len(xs)), _blur(len(ys))
+        self._left = np.ones((len(ys), len(xs)))  # of each cell, after a second
         self.t_ns = 0
 
+    def watch(self, watched: NDArray[np.bool_]) -> None:
+        """Say which cells (ny, nx) cameras look at from now on: who is unseen is hardly there."""
+        self._left = np.where(watched, OVERLOOKED, 1.0)
+
     def advance(self, t_ns: int) -> None:
-        """Let a second's walking blur the maps, a second at a time."""
+        """Let a second's walking blur the maps, a second at a time, and empty the places that are watched."""
         if not self.t_ns:
             self.t_ns = t_ns
         while t_ns - self.t_ns >= 1_000_000_000:
-            self.maps = np.ascontiguousarray(self._blur_y @ self.maps @ self._blur_x.T)
+            self.maps = np.ascontiguousarray(self._blur_y @ self.maps @ self._blur_x.T) * self._left
             self.maps /= self.maps.sum(axis=(1, 2), keepdims=True)
             self.t_ns += 1_000_000_000
 
@@ -60,6 +67,17 @@ class WirelessGrid:
         error = rssi_dbm - self._expected[sniffer] - offset_db
         grid = self.maps[device] * np.exp(-0.5 * error * error / variance_db2) + LEAST
         self.maps[device] = grid / grid.sum()
+
+    def leave(self, device: int, position: Floats, share: float) -> None:
+        """A share of the belief in an unseen owner comes from a body that was lost or left at `position` (2,)."""
+        row, column = self._cell(position)
+        self.maps[device] *= 1 - share
+        self.maps[device, row, column] += share
+
+    def _cell(self, position: Floats) -> tuple[int, int]:
+        first = self.cells[0, 0]
+        column, row = np.round((position - first) / CELL_M).astype(int)
+        return int(np.clip(row, 0, self.maps.shape[1] - 1)), int(np.clip(column, 0, self.maps.shape[2] - 1))
 
     def expectation(self, device: int, sniffer: int) -> tuple[float, float]:
         """Mean (dBm) and variance (dB2) over the map of the power expected at a sniffer, without offsets."""
@@ -75,10 +93,10 @@ class WirelessGrid:
         return mean, np.einsum("yx,yxc,yxd->cd", grid, apart, apart) + CELL_M**2 / 12 * np.eye(2)
 
     def state(self) -> dict[str, Any]:
-        return {"maps": self.maps, "t_ns": self.t_ns}
+        return {"maps": self.maps, "t_ns": self.t_ns, "left": self._left}
 
     def load(self, state: dict[str, Any]) -> None:
-        self.maps, self.t_ns = state["maps"], state["t_ns"]
+        self.maps, self.t_ns, self._left = state["maps"], state["t_ns"], state["left"]
 
 
 def _blur(cells: int) -> Floats:

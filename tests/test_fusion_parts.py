@@ -270,8 +270,8 @@ def test_a_phone_alone_is_found_between_its_sniffers() -> None:
 def test_names_need_their_time_and_can_be_revised() -> None:
     naming = Naming(Fusion(confirm_hold_s=1.0))
     second = 1_000_000_000
-    sure = Answer([1, 2], np.array([[0.99, 0.0], [0.0, 0.3]]), {1: "Ada", 2: "Bruno"})
-    turned = Answer([1, 2], np.array([[0.0, 0.99], [0.98, 0.0]]), {1: "Bruno", 2: "Ada"})
+    sure = Answer([1, 2], np.array([[0.99, 0.0], [0.0, 0.3]]), {1: "Ada", 2: "Bruno"}, [], np.zeros((2, 0)))
+    turned = Answer([1, 2], np.array([[0.0, 0.99], [0.98, 0.0]]), {1: "Bruno", 2: "Ada"}, [], np.zeros((2, 0)))
     assert naming.update("f", 0, ("Ada", "Bruno"), sure) == []
     (confirmed,) = naming.update("f", second, ("Ada", "Bruno"), sure)
     assert (confirmed.type, confirmed.id, confirmed.track) == ("confirm", "Ada", 1)  # type: ignore[union-attr]

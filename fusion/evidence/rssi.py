@@ -19,14 +19,16 @@ from ..geometry import Floats
 from ..wireless import WirelessGrid, distance_m, expected_dbm
 
 COMMON_SD_DB = 4.0  # of a device's transmit power and antenna
-DIRECTION_SD_DB = 2.5  # of each coefficient of the harmonic
-SHADOWING_SD_DB, SHADOWING_S = 4.5, 3.0
+DIRECTION_SD_DB = 3.0  # of each coefficient of the harmonic
+SHADOWING_SD_DB, SHADOWING_S = 4.0, 3.0
 UNSEEN_WALK_S = 1.5  # after this long somebody unseen who walks is somewhere else
-BLOCKED_SHARE, BLOCKED_DB, BLOCKED_SD_DB = 0.25, 8.0, 5.0  # a body in the way weakens, never strengthens
-DRIFT_DB2_PER_S = 0.05
+BLOCKED_SHARE, BLOCKED_DB, BLOCKED_SD_DB = 0.15, 8.0, 5.0  # a body in the way weakens, never strengthens
+DRIFT_DB2_PER_S = 0.02
 CAP_NATS = 4.0  # what one reading may say at most
-NOBODY_NATS = 0.1  # "nobody" learns from every reading and so fits a little too well
-TRUST = 0.7  # of what it says: the signal strays from this model for longer than the model knows
+STRAYING_DB2 = 25.0  # noise and shadowing together; what `stray` multiplies
+BELIEVED, MOST_SURPRISE, STRAY_RATE, STRAY_RANGE = 0.5, 9.0, 0.02, (0.5, 4.0)
+NOBODY_NATS, NOBODY_STRAY = 0.2, 0.7  # where signals stray, "nobody", who learns from every reading, fits too well
+TRUST_POWER = 1.0  # the more signals stray, the longer they do, and the less a reading says: stray^-TRUST_POWER
 GRID_VARIANCE_DB2 = 160.0  # what a reading is worth to the grid, which knows no correlation
 
 
@@ -55,12 +57,16 @@ class RssiEvidence:
         self.mean = np.zeros((devices, 1, len(prior)))
         self.covariance = np.tile(prior, (devices, 1, 1, 1))
         self._heard_ns = np.zeros((devices, count), np.int64)
+        self.stray = 1.0  # the variance of signals at this site, in that of the constants above
 
     def sniffer_row(self, source: str) -> int | None:
         return self._row_of.get(source)
 
-    def hear(self, device: int, sniffer: int, rssi_dbm: float, t_ns: int, bodies: Bodies) -> Floats:
-        """What one reading says about each body, columns 1..K, in nats against "nobody": (K,). The filters learn."""
+    def hear(
+        self, device: int, sniffer: int, rssi_dbm: float, t_ns: int, bodies: Bodies, belief: Floats | None = None
+    ) -> Floats:
+        """What one reading says about each body, columns 1..K, in nats against "nobody": (K,). The filters learn; and
+        from bodies that the owner is believed to be (1 + K,) also how far signals stray at this site."""
         elapsed_s = min((t_ns - self._heard_ns[device, sniffer]) / 1e9, 60.0)
         self._heard_ns[device, sniffer] = t_ns
         unseen_dbm, unseen_db2 = self._grid.expectation(device, sniffer)
@@ -69,19 +75,29 @@ class RssiEvidence:
         seen_by = self._seen_by(sniffer, bodies)
         reach = (self.covariance[device] @ seen_by[:, :, None])[:, :, 0]
         error = rssi_dbm - expected - _dot(seen_by, self.mean[device])
-        noise = self._noise_db2 + vague
+        noise = self._noise_db2 + vague + max((self.stray - 1) * STRAYING_DB2, 1.0 - self._noise_db2)
         variance = _dot(seen_by, reach) + noise
+        if belief is not None:
+            self._learn_straying(error[1:] ** 2 / variance[1:], belief[1:])
         clear = np.log(1 - BLOCKED_SHARE) + _log_normal(error, variance)
         blocked = np.log(BLOCKED_SHARE) + _log_normal(error + BLOCKED_DB, variance + BLOCKED_SD_DB**2)
         density = np.logaddexp(clear, blocked)
         standing = _log_normal(error[:1], np.maximum(variance[:1] - changed, self._noise_db2))
         nobody = np.logaddexp(density[0], standing[0]) - np.log(2)
-        trust = np.maximum(np.exp(clear - density), 1e-3)  # a reading thought blocked teaches little
-        gain = reach / (_dot(seen_by, reach) + noise / trust)[:, None]
+        worth = np.maximum(np.exp(clear - density), 1e-3)  # a reading thought blocked teaches little
+        gain = reach / (_dot(seen_by, reach) + noise / worth)[:, None]
         self.mean[device] += gain * error[:, None]
         self.covariance[device] -= gain[:, :, None] * reach[:, None, :]
         self._grid.hear(device, sniffer, float(self.mean[device, 0, sniffer]), GRID_VARIANCE_DB2, rssi_dbm)
-        return TRUST * np.clip(density[1:] - nobody + NOBODY_NATS, -CAP_NATS, CAP_NATS)
+        nobody -= NOBODY_NATS * min(max(self.stray - NOBODY_STRAY, 0.0), 1.0)
+        trust = min(self.stray**-TRUST_POWER, 1.0)
+        return trust * np.clip(density[1:] - nobody, -CAP_NATS, CAP_NATS)
+
+    def _learn_straying(self, surprise: Floats, belief: Floats) -> None:
+        """`stray` follows the normalised squared errors (K,) of the bodies that their owner is believed to be (K,)."""
+        sure = np.where(belief > BELIEVED, belief, 0.0)
+        excess = float((sure * (np.minimum(surprise, MOST_SURPRISE) - 1.0)).sum())
+        self.stray = float(np.clip(self.stray * np.exp(STRAY_RATE * excess), *STRAY_RANGE))
 
     def _pass_time(self, device: int, sniffer: int, elapsed_s: float, unseen_db2: float) -> float:
         """Shadowing forgets (an Ornstein-Uhlenbeck process), offsets drift. For "nobody" the walk is in it too;
@@ -118,6 +134,11 @@ class RssiEvidence:
         rows[1:, count], rows[1:, count + 1] = np.cos(bearing), np.sin(bearing)
         return rows
 
+    def leave(self, devices: list[int], position: Floats, share: float) -> None:
+        """A share of the belief that their owner is unseen now begins at a place (2,)."""
+        for device in devices:
+            self._grid.leave(device, position, share)
+
     def add(self, weights: Floats) -> None:
         """A column for a new body; its offsets start from what is believed of each device so far, `weights`
         (devices, columns) saying which hypothesis to believe."""
@@ -140,11 +161,11 @@ class RssiEvidence:
         self.mean[:, column], self.covariance[:, column] = mean, covariance
 
     def state(self) -> dict[str, Any]:
-        return {"mean": self.mean, "covariance": self.covariance, "heard_ns": self._heard_ns}
+        return {"mean": self.mean, "covariance": self.covariance, "heard_ns": self._heard_ns, "stray": self.stray}
 
     def load(self, state: dict[str, Any]) -> None:
         self.mean, self.covariance = state["mean"], state["covariance"]
-        self._heard_ns = state["heard_ns"]
+        self._heard_ns, self.stray = state["heard_ns"], state["stray"]
 
 
 def mixed(weights: Floats, mean: Floats, covariance: Floats) -> tuple[Floats, Floats]:
