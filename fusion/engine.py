@@ -10,16 +10,15 @@ from hashlib import sha256
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 
 from ..messages import (
     CameraFrame,
     Checkpoint,
     Event,
-    EventType,
     Health,
     Location,
     Message,
-    Person,
     RadarFrame,
     Scene,
     WifiWindow,
@@ -28,18 +27,21 @@ from ..messages import (
 from ..sitefile import Site, site_as_json
 from . import state as packing
 from .changes import Change
+from .clocks import Clocks
 from .continuity import Continuity, Ghost, ghost_of
 from .detections import CameraView, Detections, RadarView
 from .evidence.rssi import Bodies, RssiEvidence
 from .identities import Identities
 from .naming import Naming
 from .people import describe
-from .reorder import SECOND_NS, Reorder
+from .presence import Presence
+from .radio_tuning import RadioTuning
+from .reorder import LONGEST_WINDOW_NS, SECOND_NS, Reorder
 from .tracks import FOUND_S, Tracker
 from .wireless import WirelessGrid
 
 SOURCE = "fusion"
-STATE_VERSION = 2  # of what `snapshot` saves; another one is not restored
+STATE_VERSION = 3  # of what `snapshot` saves; another one is not restored
 UNSEEN_VARIANCE_M2 = 1e6  # a lost body's place says nothing about a signal
 
 
@@ -62,16 +64,17 @@ class Engine:
         sees = {camera.id: CameraView(camera, site.area).sees for camera in site.cameras}
         self._watches = {name: see(cells.reshape(-1, 2)).reshape(cells.shape[:2]) for name, see in sees.items()}
         self._watching: tuple[str, ...] = ()  # the cameras that looked lately
+        self._clocks = Clocks(site)
         self._reorder = Reorder(site.fusion)
         self._tracker = Tracker()
         self._continuity = Continuity()
         self._grid = WirelessGrid(site.area, site.sniffers, len(pairs))
         self._rssi = RssiEvidence(site.fusion, site.sniffers, len(pairs), self._grid)
         self._identities = Identities(self._names, self._owner_of, self._rssi)
+        self._radio_tuning = RadioTuning(site, len(pairs), self._grid, self._rssi)
         self._naming = Naming(site.fusion)
+        self._presence = Presence()
         self._heard: dict[str, dict[str, int]] = {name: {} for name in self._names}  # per identity: sniffer -> when
-        self._published: dict[str, int] = {}  # ids in the last scene, and since when
-        self._present: dict[str, int] = {}  # ids in the last scene, and their body (-1 without one)
         self._seq: dict[str, int] = {}
         self._tick_ns = 0
         self._checkpoint_ns = 0
@@ -84,9 +87,10 @@ class Engine:
 
     @property
     def counters(self) -> dict[str, int]:
-        """What became of every measurement: used, reordered, too_late and future per source, gated_out, unknown."""
+        """What became of every measurement: used, reordered, too_late, future, clock, too_soon and unknown per
+        source, gated_out."""
         gated = {"gated_out": self._tracker.gated_out} if self._tracker.gated_out else {}
-        return {**self._reorder.counters, **self._counters, **gated}
+        return {**self._reorder.counters, **self._clocks.counters, **self._counters, **gated}
 
     def begin(self, t_ns: int, restored_from: str = "") -> list[Message]:
         """What a process says when it starts: a `started` event and a checkpoint to verify its recording from."""
@@ -99,7 +103,12 @@ class Engine:
         out: list[Message] = []
         if not isinstance(message, Health) and type(message) not in self._handlers:
             return out
-        self._reorder.push(message)
+        corrected = self._clocks.corrected(_bounded(message))
+        if corrected is None:
+            return out
+        self._clocks.judged(corrected, self._reorder.push(corrected))
+        if self._reorder.has_gone_back:
+            return self._begin_again(corrected.t_ns)
         for released in self._reorder.released():
             out.extend(self._tick_until(released.t_ns))
             self._handlers[type(released)](released)
@@ -125,15 +134,34 @@ class Engine:
         self._tracker.advance(window.t_ns)
         self._follow_bodies()
         self._grid.advance(window.t_ns)
-        bodies = self._bodies()
+        bodies, rows = self._bodies(), self._confirmed_rows()
         for device, rssi_dbm in zip(window.devices, window.rssi_dbm, strict=True):
             row = self._device_row.get(device)
             if row is None:
+                continue
+            if self._rssi.is_too_soon(row, sniffer, window.t_ns):
+                self._count(f"too_soon:{window.source}")
                 continue
             owner = int(self._owner_of[row])
             self._heard[self._names[owner]][window.source] = window.t_ns
             nats = self._rssi.hear(row, sniffer, float(rssi_dbm), window.t_ns, bodies, self._identities.belief[owner])
             self._identities.weigh(owner, nats)
+            if (at := rows.get(self._names[owner])) is not None:
+                place, spread = self._tracker.mean[at, :2], self._tracker.covariance[at, :2, :2]
+                self._radio_tuning.calibration.observe(row, sniffer, float(rssi_dbm), place, spread, window.t_ns)
+
+    def _confirmed_rows(self) -> dict[str, int]:
+        """Per confirmed name, the row of its body in the tracker."""
+        row_of = {int(number): row for row, number in enumerate(self._tracker.number)}
+        names = self._naming.names
+        return {name.identity: row_of[body] for body, name in names.items() if body in row_of}
+
+    def _carried(self) -> dict[str, tuple[float, float]]:
+        """Per device whose owner is confirmed, where that body is: x, y in m."""
+        rows = self._confirmed_rows()
+        owners = {device: self._names[int(self._owner_of[row])] for device, row in self._device_row.items()}
+        places = {name: self._tracker.mean[row, :2].tolist() for name, row in rows.items()}
+        return {device: (*places[owner],) for device, owner in owners.items() if owner in places}
 
     def _bodies(self) -> Bodies:
         """The bodies of the identity columns 1..K."""
@@ -203,11 +231,16 @@ class Engine:
         known = {int(n): self._tracker.mean[row, :2] for row, n in enumerate(self._tracker.number)}
         lost = self._continuity.places(t_ns)
         positions = {number: known[number] for number in self._live_numbers() if number in known}
-        self._identities.pass_time(elapsed_s, {**positions, **{number: place for number, (place, _) in lost.items()}})
+        gone = {number: place for number, (place, _) in lost.items()}
+        self._identities.pass_time(elapsed_s, {**positions, **gone}, self._tracker.distinct())
         answer = self._identities.answer()
         events = self._naming.update(SOURCE, t_ns, self._names, answer)
-        people = describe(t_ns, self._tracker, self._grid, self._naming, answer, self._radio(), self._published, lost)
-        events.extend(self._comings_and_goings(t_ns, people))
+        self._clocks.see(t_ns, self._carried())
+        events.extend(self._clocks.take_warnings(SOURCE, t_ns))
+        events.extend(self._radio_tuning.update(SOURCE, t_ns))
+        since_ns = self._presence.since_ns
+        people = describe(t_ns, self._tracker, self._grid, self._naming, answer, self._radio(), since_ns, lost)
+        events.extend(self._presence.update(SOURCE, t_ns, people))
         locations = [Location(source=SOURCE, t_ns=t_ns, **person.fields()) for person in people]
         scene = Scene(source=SOURCE, t_ns=t_ns, people=tuple(people))
         return [self._numbered(message) for message in (*events, *locations, scene)]
@@ -227,17 +260,16 @@ class Engine:
         rows = [np.flatnonzero(self._owner_of == row).tolist() for row in range(len(self._names))]
         return [(name, self._heard[name], devices) for name, devices in zip(self._names, rows, strict=True)]
 
-    def _comings_and_goings(self, t_ns: int, people: list[Person]) -> list[Message]:
-        """Enter and leave; a body that only changes its name, or a named one that is lost from sight, does neither."""
-        now = {person.id: -1 if person.track is None else person.track for person in people}
-        stayed = set(now.values()) & set(self._present.values()) - {-1}
-        came = [who for who, body in now.items() if who not in self._present and body not in stayed]
-        went = [who for who, body in self._present.items() if who not in now and body not in stayed]
-        events: list[Message] = [_said(t_ns, "enter", who, now[who], f"{who} is here") for who in came]
-        events += [_said(t_ns, "leave", who, self._present[who], f"{who} is gone") for who in went]
-        self._present = now
-        self._published = {person.id: person.since_ns for person in people}
-        return events
+    def _begin_again(self, t_ns: int) -> list[Message]:
+        """Time has gone back: what was known of bodies is of another time. What sensors are stays, and all counts."""
+        fresh = Engine(self.site)
+        fresh._reorder.counters = self._reorder.counters
+        fresh._tracker.gated_out = self._tracker.gated_out
+        for name in _PARTS + _PLAIN:
+            if name not in _OUTLAST:
+                setattr(self, f"_{name}", getattr(fresh, f"_{name}"))
+        text = "time has gone back: everything begins anew"
+        return [self._numbered(Event(source=SOURCE, t_ns=t_ns, type="warning", id=SOURCE, text=text))]
 
     def _checkpoint(self, t_ns: int) -> Message:
         bodies = {f"location/anon-{number}" for number in self._tracker.number}  # other anonymous ids never come back
@@ -277,15 +309,31 @@ class Engine:
         self._reorder = Reorder.from_state(self.site.fusion, saved["reorder"])
         self._tracker = Tracker.from_state(saved["tracker"])
         self._continuity = Continuity.from_state(saved["continuity"])
-        for name in ("grid", "rssi", "identities", "naming"):
+        for name in ("clocks", "grid", "rssi", "identities", "radio_tuning", "naming", "presence"):
             getattr(self, f"_{name}").load(saved[name])
         for name in _PLAIN:
             setattr(self, f"_{name}", saved[name])
 
 
-def _said(t_ns: int, kind: EventType, who: str, body: int, text: str) -> Event:
-    return Event(source=SOURCE, t_ns=t_ns, type=kind, id=who, track=body if body >= 0 else None, text=text)
+def _bounded(message: Message) -> Message:
+    """A WiFi window of absurd length counts as one of the longest that is believed."""
+    longest_s = LONGEST_WINDOW_NS / SECOND_NS
+    if isinstance(message, WifiWindow) and message.window_s > longest_s:
+        return replace(message, window_s=longest_s)
+    return message
 
 
-_PARTS = ("reorder", "tracker", "continuity", "grid", "rssi", "identities", "naming")
-_PLAIN = ("watching", "heard", "published", "present", "seq", "tick_ns", "checkpoint_ns", "counters")
+_PARTS = (
+    "reorder",
+    "clocks",
+    "tracker",
+    "continuity",
+    "grid",
+    "rssi",
+    "identities",
+    "radio_tuning",
+    "naming",
+    "presence",
+)
+_PLAIN = ("watching", "heard", "seq", "tick_ns", "checkpoint_ns", "counters")
+_OUTLAST = ("clocks", "seq", "counters")  # a time that goes back

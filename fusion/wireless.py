@@ -49,6 +49,10 @@ class WirelessGrid:
         self._left = np.ones((len(ys), len(xs)))  # of each cell, after a second
         self.t_ns = 0
 
+    def retune(self, sniffers: Sequence[Sniffer]) -> None:
+        """Believe other parameters of the same sniffers from now on."""
+        self._expected = [expected_dbm(sniffer, self.cells) for sniffer in sniffers]
+
     def watch(self, watched: NDArray[np.bool_]) -> None:
         """Say which cells (ny, nx) cameras look at from now on: who is unseen is hardly there."""
         self._left = np.where(watched, OVERLOOKED, 1.0)

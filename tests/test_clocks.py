@@ -327,39 +327,6 @@ def test_a_restored_state_goes_on_byte_for_byte(site: Site) -> None:
 # In the engine
 
 
-class Clocked(Engine):
-    """The engine with its clocks wired in, as the lines in the report of this module say."""
-
-    def __init__(self, site: Site) -> None:
-        super().__init__(site)
-        self.clocks = Clocks(site)
-        push = self._reorder.push
-
-        def judged(message: Message) -> int:
-            refused_ns = push(message)
-            self.clocks.judged(message, refused_ns)
-            return refused_ns
-
-        self._reorder.push = judged
-
-    def step(self, message: Message) -> list[Message]:
-        corrected = self.clocks.corrected(message)
-        return [] if corrected is None else super().step(corrected)
-
-    def _tick(self, t_ns: int, elapsed_s: float) -> list[Message]:
-        out = super()._tick(t_ns, elapsed_s)
-        row_of = {int(number): row for row, number in enumerate(self._tracker.number)}
-        body_of = {name.identity: body for body, name in self._naming.names.items()}
-        carried = {}
-        for device, row in self._device_row.items():
-            body = body_of.get(self._names[int(self._owner_of[row])])
-            if body in row_of:
-                x, y = self._tracker.mean[row_of[body], :2].tolist()
-                carried[device] = (x, y)
-        self.clocks.see(t_ns, carried)
-        return [*self.clocks.take_warnings(SOURCE, t_ns), *out]
-
-
 @pytest.fixture(scope="module")
 def recorded(site: Site) -> list[Message]:
     """Seven seconds with a heartbeat of each sensor every second, all clocks right."""
@@ -391,17 +358,17 @@ def scenes(engine: Engine, messages: list[Message]) -> list[bytes]:
 
 @pytest.mark.parametrize(("source", "offset_s"), [("camera-1", 0.5), ("sniffer-2", -0.8), ("radar-1", 1.0)])
 def test_a_told_offset_changes_no_scene(site: Site, recorded: list[Message], source: str, offset_s: float) -> None:
-    right = scenes(Clocked(site), recorded)
+    right = scenes(Engine(site), recorded)
     assert len(right) > 25
-    assert scenes(Clocked(site), with_offset(recorded, source, offset_s)) == right
+    assert scenes(Engine(site), with_offset(recorded, source, offset_s)) == right
 
 
 def test_an_offset_of_two_seconds_is_flagged_and_the_rest_goes_on(site: Site, recorded: list[Message]) -> None:
-    engine = Clocked(site)
+    engine = Engine(site)
     out = [out for message in with_offset(recorded, "camera-1", 2.0) for out in engine.step(message)]
     [warning] = [event for event in out if isinstance(event, Event) and event.type == "warning"]
     assert warning.id == "camera-1"
-    assert engine.clocks.counters["clock:camera-1"] == sum(
+    assert engine.counters["clock:camera-1"] == sum(
         isinstance(message, CameraFrame) and message.source == "camera-1" for message in recorded
     )
     assert sum(isinstance(message, Scene) for message in out) > 25
@@ -412,7 +379,7 @@ def test_an_untold_offset_of_two_seconds_is_named_within_seconds(
     site: Site, recorded: list[Message], offset_s: float, words: str
 ) -> None:
     """By order alone: no health, and no time to learn from the data."""
-    engine = Clocked(site)
+    engine = Engine(site)
     untold: list[Message] = [message for message in recorded if not isinstance(message, Health)]
     out = [out for message in with_offset(untold, "sniffer-2", offset_s) for out in engine.step(message)]
     [warning] = [event for event in out if isinstance(event, Event) and event.type == "warning"]

@@ -24,6 +24,7 @@ SHADOWING_SD_DB, SHADOWING_S = 4.0, 3.0
 UNSEEN_WALK_S = 1.5  # after this long somebody unseen who walks is somewhere else
 BLOCKED_SHARE, BLOCKED_DB, BLOCKED_SD_DB = 0.15, 8.0, 5.0  # a body in the way weakens, never strengthens
 DRIFT_DB2_PER_S = 0.02
+SOONEST_NS = 50_000_000  # of one device at one sniffer, after the last reading used
 CAP_NATS = 4.0  # what one reading may say at most
 STRAYING_DB2 = 25.0  # noise and shadowing together; what `stray` multiplies
 BELIEVED, MOST_SURPRISE, STRAY_RATE, STRAY_RANGE = 0.5, 9.0, 0.02, (0.5, 4.0)
@@ -47,17 +48,30 @@ class RssiEvidence:
     def __init__(self, settings: Fusion, sniffers: Sequence[Sniffer], devices: int, grid: WirelessGrid) -> None:
         self._sniffers = tuple(sniffers)
         self._row_of = {sniffer.id: row for row, sniffer in enumerate(sniffers)}
-        self._noise_db2 = settings.rssi_sigma_db**2
+        self._noise_db2, self._bias_db2 = settings.rssi_sigma_db**2, settings.bias_sigma_db**2
         self._grid = grid
         count = len(sniffers)
         prior = np.zeros((2 * count + 2, 2 * count + 2))
-        prior[:count, :count] = COMMON_SD_DB**2 + settings.bias_sigma_db**2 * np.eye(count)
+        prior[:count, :count] = COMMON_SD_DB**2 + self._bias_db2 * np.eye(count)
         prior[count : count + 2, count : count + 2] = DIRECTION_SD_DB**2 * np.eye(2)
         prior[count + 2 :, count + 2 :] = SHADOWING_SD_DB**2 * np.eye(count)
         self.mean = np.zeros((devices, 1, len(prior)))
         self.covariance = np.tile(prior, (devices, 1, 1, 1))
         self._heard_ns = np.zeros((devices, count), np.int64)
         self.stray = 1.0  # the variance of signals at this site, in that of the constants above
+
+    def retune(self, sniffers: Sequence[Sniffer], louder_db: Floats | float = 0.0) -> None:
+        """Believe other parameters of the same sniffers from now on. `louder_db` (S,) is by how much more each is now
+        expected to hear in the mean: what was learnt of an offset is smaller by that, as far as it was learnt."""
+        self._sniffers = tuple(sniffers)
+        offsets = range(len(self._sniffers))
+        known = 1 - self.covariance[:, :, offsets, offsets] / (COMMON_SD_DB**2 + self._bias_db2)
+        self.mean[:, :, : len(self._sniffers)] -= louder_db * np.clip(known, 0, 1)
+
+    def is_too_soon(self, device: int, sniffer: int, t_ns: int) -> bool:
+        """A reading so soon after the last one says nothing new: a device that shouts is not believed more."""
+        heard_ns = int(self._heard_ns[device, sniffer])
+        return heard_ns > 0 and t_ns - heard_ns < SOONEST_NS
 
     def sniffer_row(self, source: str) -> int | None:
         return self._row_of.get(source)
