@@ -20,7 +20,8 @@ FOUND_AT_BIRTH = 0.5  # the chance that a body just found is a given identity wh
 FOUND_PER_S = 0.1  # the same, per second, spread over the bodies there are
 LEAVE_PER_S = 0.003
 FADE_PER_S = 0.05  # belief in a lost body fades into "nobody"
-SWAP_M, SWAP_PER_S = 0.5, 0.1
+SWAP_M, SWAP_PER_S = 0.6, 0.05
+MISTAKEN_PER_S = 0.12  # instead, where nothing tells the two apart
 LEAST = 1e-6
 NEGLIGIBLE = 1e-3
 
@@ -107,9 +108,11 @@ class Identities:
         self.belief[identity] *= np.exp(ratios - ratios.max())
         self._normalise()
 
-    def pass_time(self, elapsed_s: float, positions: dict[int, Floats]) -> None:
+    def pass_time(
+        self, elapsed_s: float, positions: dict[int, Floats], distinct: frozenset[int] = frozenset()
+    ) -> None:
         """Leaving, being found, fading of the lost, and swaps of bodies that stand close; `positions` (2,) of bodies,
-        the lost among them."""
+        the lost among them; `distinct` are those that a camera has just told from others by their looks."""
         live = np.flatnonzero(self.live)
         lost = 1 + np.flatnonzero(~np.asarray(self.live[1:], bool))
         leaving = self.belief[:, live] * LEAVE_PER_S * elapsed_s
@@ -122,7 +125,7 @@ class Identities:
         for column, gain in zip(live, found.T, strict=True):
             share = gain / np.maximum(self.belief[:, column], LEAST)
             self._evidence.blend(int(column), 0, np.minimum(share, 1.0)[self._owner_of])
-        self._swap(elapsed_s, positions)
+        self._swap(elapsed_s, positions, distinct)
         self._normalise()
 
     def _move_away(self, columns: NDArray[np.intp], flows: Floats, positions: dict[int, Floats]) -> None:
@@ -135,14 +138,17 @@ class Identities:
             for identity in np.flatnonzero(share > NEGLIGIBLE).tolist():
                 self._evidence.leave(self._devices_of(identity), position, min(float(share[identity]), 1.0))
 
-    def _swap(self, elapsed_s: float, positions: dict[int, Floats]) -> None:
+    def _swap(self, elapsed_s: float, positions: dict[int, Floats], distinct: frozenset[int]) -> None:
         numbers = sorted(number for number in positions if self.live[self.column(number)])
-        for index, first in enumerate(numbers):
-            for second in numbers[index + 1 :]:
-                gap = float(np.linalg.norm(positions[first] - positions[second]))
-                rate = SWAP_PER_S * elapsed_s * np.exp(-0.5 * (gap / SWAP_M) ** 2)
-                if rate > 1e-3 * elapsed_s:
-                    self._exchange(self.column(first), self.column(second), rate)
+        if len(numbers) < 2:
+            return
+        places = np.array([positions[number] for number in numbers])
+        gaps = np.linalg.norm(places[:, None] - places[None], axis=2)
+        plain = np.array([number not in distinct for number in numbers])
+        per_s = np.where(plain[:, None] | plain[None], MISTAKEN_PER_S, SWAP_PER_S)
+        rates = per_s * elapsed_s * np.exp(-0.5 * (gaps / SWAP_M) ** 2)
+        for first, second in np.argwhere(np.triu(rates > 1e-3 * elapsed_s, 1)).tolist():
+            self._exchange(self.column(numbers[first]), self.column(numbers[second]), float(rates[first, second]))
 
     def _exchange(self, a: int, b: int, rate: float) -> None:
         before_a, before_b = self.belief[:, a].copy(), self.belief[:, b].copy()

@@ -8,7 +8,7 @@ import numpy as np
 
 from .geometry import Floats
 
-ACCELERATION_PSD = 0.25  # m2/s3: people start, stop and turn
+ACCELERATION_PSD = 0.15  # m2/s3: people start, stop and turn
 VELOCITY_DECAY_S = 4.0  # while somebody sees the body
 FIRST_SPEED_SD = 0.9  # m/s, of a body just found
 

@@ -14,11 +14,11 @@ from .changes import Change, Kind
 from .detections import Detections
 from .geometry import Floats
 from .kalman import VELOCITY_DECAY_S, begin, innovation, predict, update
-from .looks import CARRIED_S, bhattacharyya, looks_cost
+from .looks import CARRIED_S, LOOKS_LIKE, bhattacharyya, looks_cost
 
 SECOND_NS = 1_000_000_000
-GATE = 18.0  # of the squared Mahalanobis distance; 13.8 is 99.9 %, the rest is for boxes around half a body
-NEW_BODY_COST = 16.0  # a pairing costlier than this (Mahalanobis2 + log-determinant + looks) is a new body
+GATE = 15.0  # of the squared Mahalanobis distance; 13.8 is 99.9 %, the rest is for boxes around half a body
+NEW_BODY_COST = 14.0  # a pairing costlier than this (Mahalanobis2 + log-determinant + looks) is a new body
 LOOSE_COST = 8.0  # in the same units, twice nats: one detection in fifty holds half a body
 LOOKS_MEMORY, RECENT_MEMORY = 0.95, 0.6  # per camera sighting
 ALONE_M = 1.2  # looks are learnt from bodies farther from all others than this: boxes of neighbours mix
@@ -30,7 +30,7 @@ WALKING_M_S = 0.35
 COASTING_S, UNSEEN_DECAY_S = 0.5, 0.8  # whoever vanishes from sight has most often stopped
 FOUND_S = 0.7  # a body unseen for longer may be somebody else when it is seen again
 LOST_S = 12.0  # a confirmed body that nobody could see for this long is lost
-MISSED_S = 4.0  # and one that cameras looked at for this long in vain
+MISSED_S = 6.0  # and one that cameras looked at for this long in vain
 LONGEST_LOOK_S = 0.5  # what one frame may add to that
 TWIN_M, TWIN_S = 0.9, 1.0  # two bodies this near for this long that no sensor ever saw apart are one,
 TWIN_LOOKS = 0.5  # if they look alike (Bhattacharyya distance);
@@ -102,6 +102,13 @@ class Tracker:
     def looking(self, t_ns: int) -> tuple[str, ...]:
         """The cameras that looked within the last two seconds."""
         return tuple(sorted(name for name, when in self._looked_ns.items() if t_ns - when < 2 * SECOND_NS))
+
+    def distinct(self) -> frozenset[int]:
+        """The numbers of bodies that a camera has seen lately and whose looks differ from those of all others near."""
+        facing = (self.t_ns - self.faced_ns < SECOND_NS) & (self.looks.max(axis=1) > 0)
+        near = np.linalg.norm(self.mean[:, None, :2] - self.mean[None, :, :2], axis=2) < ALONE_M
+        alike = near & (bhattacharyya(self.looks, self.looks) < LOOKS_LIKE)
+        return frozenset(self.number[facing & (alike.sum(axis=1) <= 1)].tolist())
 
     def take_changes(self) -> list[Change]:
         changes, self.changes = self.changes, []
