@@ -108,9 +108,7 @@ class Identities:
         self.belief[identity] *= np.exp(ratios - ratios.max())
         self._normalise()
 
-    def pass_time(
-        self, elapsed_s: float, positions: dict[int, Floats], distinct: frozenset[int] = frozenset()
-    ) -> None:
+    def pass_time(self, elapsed_s: float, positions: dict[int, Floats], distinct: frozenset[int] = frozenset()) -> None:
         """Leaving, being found, fading of the lost, and swaps of bodies that stand close; `positions` (2,) of bodies,
         the lost among them; `distinct` are those that a camera has just told from others by their looks."""
         live = np.flatnonzero(self.live)

@@ -37,6 +37,7 @@ class Options:
     device_offset_db: float = 4.0
     blocking: bool = True
     fragments: bool = True
+    burst: float = 3.0  # packets that a phone sends at once, in the mean; 1: each on its own
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def build(seed: int, seconds: float, people: int | None = None, options: Options
                 sniffers=sniffers, identities=identities)  # fmt: skip
     site = site_from_json(msgspec.json.encode(site, enc_hook=float))  # plain numbers, and checked as a file is
     antennas = np.array([sniffer.position_m for sniffer in sniffers])
-    air = Air(hear, antennas, exponent, reference_dbm, ways, devices, options.blocking)
+    air = Air(hear, antennas, exponent, reference_dbm, ways, devices, options.blocking, options.burst)
     people_names = [name or f"guest {row + 1}" for row, name in enumerate(names)]
     gaps = [absences(fail, seconds) if options.fragments else [] for _ in range(count)]
     clothes = wardrobe(dress, count, options.looks == "alike")

@@ -17,7 +17,7 @@ PATH_BIAS_DB, WALL_DB = 2.0, 12.0
 FIELD_M, DRIFT_S = 2.0, 2.5  # where the correlation of shadowing falls to 1/e
 WAVES = 32  # of a random field
 BODY_DB, MOST_BODIES_DB, BODY_RADIUS_M = (6.0, 12.0), 18.0, 0.2  # 0.5 m wide, 0.3 m deep
-BURST_PACKETS, BURST_GAP_S = 3.0, 0.02
+BURST_GAP_S = 0.02
 RATE_HZ = (0.5, 5.0)
 
 Array = NDArray[np.float64]
@@ -49,10 +49,11 @@ def device(rng: np.random.Generator, name: str, carrier: int, place: Array, offs
     return Device(name, carrier, place, rng.normal(0, 1) * offset_db, rate, float(rng.choice([0, np.pi, 1.6, -1.6])))
 
 
-def sending_times(rng: np.random.Generator, rate_hz: float, seconds: float) -> Array:
-    """Bursts at Poisson times, of a geometric number of packets some 20 ms apart; `rate_hz` packets in the mean."""
-    starts = rng.uniform(0, seconds, rng.poisson(rate_hz / BURST_PACKETS * seconds))
-    bursts = [start + np.cumsum(rng.exponential(BURST_GAP_S, rng.geometric(1 / BURST_PACKETS))) for start in starts]
+def sending_times(rng: np.random.Generator, rate_hz: float, seconds: float, burst: float = 3.0) -> Array:
+    """Bursts at Poisson times, of a geometric number of packets, `burst` in the mean, some 20 ms apart; `rate_hz`
+    packets in the mean."""
+    starts = rng.uniform(0, seconds, rng.poisson(rate_hz / burst * seconds))
+    bursts = [start + np.cumsum(rng.exponential(BURST_GAP_S, rng.geometric(1 / burst))) for start in starts]
     times = np.sort(np.concatenate([np.empty(0), *bursts]))
     return times[times < seconds]
 
@@ -80,9 +81,11 @@ class Air:
         walks: Walks,
         devices: list[Device],
         has_blocking: bool = True,
+        burst: float = 3.0,
     ) -> None:
         self._rng, self._sniffers, self._walks, self._devices = rng, sniffers, walks, devices
         self._exponent, self._reference_dbm, self._has_blocking = exponent, reference_dbm, has_blocking
+        self._burst = burst
         paths = (len(devices), len(sniffers))
         self._bias = rng.normal(0, PATH_BIAS_DB, paths)
         self._fields = [Field(rng) for _ in sniffers]
@@ -94,7 +97,7 @@ class Air:
     def listen(self, seconds: float) -> list[list[Heard]]:
         """What each sniffer hears, in order of time."""
         rng = self._rng
-        times = [sending_times(rng, sender.rate_hz, seconds) for sender in self._devices]
+        times = [sending_times(rng, sender.rate_hz, seconds, self._burst) for sender in self._devices]
         sent = sorted((t, number) for number, ts in enumerate(times) for t in ts)
         heard: list[list[Heard]] = [[] for _ in self._sniffers]
         for t, number in sent:

@@ -228,13 +228,15 @@ def main() -> None:
     parser.add_argument("--people", type=int)
     parser.add_argument("--looks", choices=("normal", "alike", "none"), default="normal")
     parser.add_argument("--wrong-radio", action="store_true", help="the site file's path loss is off")
+    parser.add_argument("--burst", type=float, default=3.0, help="packets that a phone sends at once, in the mean")
     parser.add_argument("--json", help="a file for all results")
     asked = parser.parse_args()
     looks = False if asked.looks == "none" else asked.looks
     print(" seed " + " ".join(f"{name:>8}" for name in COLUMNS), flush=True)
     rows = []
     for seed in seeds_in(asked.seeds):
-        row = score(seed, Engine, asked.seconds, asked.people, looks=looks, wrong_radio=asked.wrong_radio)
+        variations = {"looks": looks, "wrong_radio": asked.wrong_radio, "burst": asked.burst}
+        row = score(seed, Engine, asked.seconds, asked.people, **variations)
         rows.append(row)
         print(line(str(seed), row), flush=True)
     print(line("mean", average(rows)))

@@ -178,7 +178,7 @@ def test_a_missed_person_is_carried_on_and_then_lost() -> None:
 def test_a_body_that_a_camera_looks_for_in_vain_is_lost_sooner() -> None:
     tracker = Tracker()
     walk(tracker, {t: [(2.0, 2.0)] for t in range(0, 2000, 200)})
-    for t in range(2000, 7000, 200):
+    for t in range(2000, 9000, 200):
         walk(tracker, {t: []}, sees=lambda position: np.ones(len(position), bool))
     assert [change.kind for change in tracker.take_changes()] == ["born", "lost"]
 
