@@ -1,15 +1,18 @@
-"""Keeps the radio's two models, the grid's and the evidence's, at what the radio's calibration has learnt so far, and
-says which sniffers do not seem to stand where the site file has them. It moves none of them."""
+"""Keeps the radio's two models, the grid's and the evidence's, at what the radio's calibration has learnt so far, once
+that shows the site file to be wrong: where the file is right, what is learnt makes names a little worse, because
+bodies in the way and the choice of confirmed phones steepen it (measured: docs/fusion.md). It also says which sniffers
+do not seem to stand where the file has them, and moves none of them."""
 
 from typing import Any
 
 from ..messages import Event, Message
 from ..sitefile import Site
 from .evidence.rssi import RssiEvidence
-from .radio_calibration import SECOND_NS, RadioCalibration
+from .radio_calibration import MOST_EXPONENT_SD, RETUNE_NS, SECOND_NS, RadioCalibration
 from .wireless import WirelessGrid
 
 EXAMINED_NS = 60 * SECOND_NS  # how often it is asked where sniffers stand
+STEEPENED, TOLERATED = 0.25, 0.55  # learnt exponents less the file's, and how far from that, where the file is right
 
 
 class RadioTuning:
@@ -20,10 +23,15 @@ class RadioTuning:
         self._grid, self._rssi = grid, rssi
         self._suspected: list[str] = []  # each sniffer is named once
         self._examined_ns = 0
+        self._compared_ns = 0
+        self._follows = False  # what is learnt
 
     def update(self, source: str, t_ns: int) -> list[Message]:
         """Retune where there is reason to; the `warning` events of `source`, whose id is the sniffer's."""
-        if retuning := self.calibration.retuned(t_ns):
+        if not self._follows and t_ns - self._compared_ns >= RETUNE_NS:
+            self._compared_ns = t_ns
+            self._follows = self._is_file_wrong()
+        if self._follows and (retuning := self.calibration.retuned(t_ns)):
             self._grid.retune(retuning.sniffers)
             self._rssi.retune(retuning.sniffers, retuning.louder_db)
         if t_ns - self._examined_ns < EXAMINED_NS:
@@ -33,15 +41,26 @@ class RadioTuning:
         self._suspected += [suspect.sniffer for suspect in found]
         return [Event(source=source, t_ns=t_ns, type="warning", id=s.sniffer, text=s.text) for s in found]
 
+    def _is_file_wrong(self) -> bool:
+        """Whether the sniffers' exponents are surely others, in the mean, than the file's."""
+        file, found = self.calibration.sniffers, self.calibration.fit()
+        if not file or found.shared_exponent_sd > MOST_EXPONENT_SD:
+            return False
+        steeper = sum(float(n) - s.path_loss_exponent for n, s in zip(found.exponent, file, strict=True)) / len(file)
+        return abs(steeper - STEEPENED) > TOLERATED
+
     def state(self) -> dict[str, Any]:
         return {
             "calibration": self.calibration.state(),
             "suspected": self._suspected,
             "examined_ns": self._examined_ns,
+            "compared_ns": self._compared_ns,
+            "follows": self._follows,
         }
 
     def load(self, state: dict[str, Any]) -> None:
         self.calibration.load(state["calibration"])
         self._suspected, self._examined_ns = state["suspected"], state["examined_ns"]
+        self._compared_ns, self._follows = state["compared_ns"], state["follows"]
         self._grid.retune(self.calibration.sniffers)
         self._rssi.retune(self.calibration.sniffers)  # the offsets saved are those of these sniffers already

@@ -63,6 +63,16 @@ def test_a_wrong_file_is_retuned_in_both_models_and_once_restored(site: Site) ->
     assert restored.snapshot() == engine.snapshot()
 
 
+@pytest.mark.parametrize("reference_db", [0.0, 8.0])
+def test_a_right_exponent_stays(site: Site, reference_db: float) -> None:
+    """Wrong references alone are left to the offsets, which are integrated out."""
+    engine = Engine(wrong(site, reference_db, 0.0))
+    teach(engine._radio_tuning, site.sniffers)
+    for tick in range(40):
+        engine._radio_tuning.update(SOURCE, T0 + tick * 10 * S)
+    assert engine._radio_tuning.calibration.sniffers == engine.site.sniffers
+
+
 def test_learnt_offsets_stay_right_when_the_sniffers_are_retuned(site: Site) -> None:
     """A sniffer that is expected to hear 6 dB more has offsets that are almost 6 dB less, as far as they were
     learnt: of a known device much the same is expected, of one never heard the new belief is."""
@@ -95,7 +105,7 @@ def test_a_misplaced_sniffer_is_named_once_also_over_a_restart(site: Site) -> No
 
 
 def test_an_engine_restored_after_retuning_goes_on_byte_for_byte(site: Site, recorded: list[Message]) -> None:
-    engine = Engine(wrong(site, 6.0, 0.8))
+    engine = Engine(wrong(site, 0.0, 1.5))
     cut = int(0.8 * len(recorded))
     for message in recorded[:cut]:
         engine.step(message)
