@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
-import numpy as np
 from msgspec import Meta
 from msgspec.structs import replace
 
@@ -265,7 +264,7 @@ def site_as_json(site: Site) -> str:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, np.generic | np.ndarray):
+    if hasattr(value, "tolist"):  # numpy's, which is not imported here: children that need no arrays start sooner
         return value.tolist()
     raise TypeError(f"a Site cannot hold a {type(value).__name__}")
 
