@@ -17,6 +17,8 @@ from .geometry import Floats
 CELL_M = 0.5
 MARGIN_M = 2.0  # the grid goes this far beyond the floor plan: phones do too
 WALK_M2_PER_S = 0.5  # how fast an unseen walker's place blurs
+REACH = round(7.5 * np.sqrt(2 * WALK_M2_PER_S) / CELL_M)  # cells that a second's walk may cross: beyond is 1e-12
+BLOCK = 32  # cells blurred at once
 PHONE_HEIGHT_M = 1.1
 MIN_DISTANCE_M = 0.5
 OVERLOOKED = 0.6  # of the places that cameras watch, what is left after a second in which nobody was found there
@@ -62,9 +64,19 @@ class WirelessGrid:
         if not self.t_ns:
             self.t_ns = t_ns
         while t_ns - self.t_ns >= 1_000_000_000:
-            self.maps = np.ascontiguousarray(self._blur_y @ self.maps @ self._blur_x.T) * self._left
+            self.maps = self._blurred(self.maps) * self._left
             self.maps /= self.maps.sum(axis=(1, 2), keepdims=True)
             self.t_ns += 1_000_000_000
+
+    def _blurred(self, maps: Floats) -> Floats:
+        """By the dense products `blur_y @ maps @ blur_x.T`, in blocks: far cells, whose share is nothing, are left
+        out."""
+        between, result = np.empty_like(maps), np.empty_like(maps)
+        for to, near in _blocks(maps.shape[1]):
+            np.matmul(self._blur_y[to, near], maps[:, near], out=between[:, to])
+        for to, near in _blocks(maps.shape[2]):
+            np.matmul(between[:, :, near], self._blur_x[to, near].T, out=result[:, :, to])
+        return result
 
     def hear(self, device: int, sniffer: int, offset_db: float, variance_db2: float, rssi_dbm: float) -> None:
         """Weigh one device's map by a reading; `variance_db2` is what one reading is worth on its own."""
@@ -91,10 +103,12 @@ class WirelessGrid:
 
     def position(self, device: int) -> tuple[Floats, Floats]:
         """Mean (2,) and covariance (2,2) of where the device is."""
-        grid = self.maps[device]
-        mean = np.einsum("yx,yxc->c", grid, self.cells)
-        apart = self.cells - mean
-        return mean, np.einsum("yx,yxc,yxd->cd", grid, apart, apart) + CELL_M**2 / 12 * np.eye(2)
+        grid, xs, ys = self.maps[device], self.cells[0, :, 0], self.cells[:, 0, 1]
+        along_x, along_y = grid.sum(axis=0), grid.sum(axis=1)
+        mean = np.array([along_x @ xs, along_y @ ys])
+        x, y = xs - mean[0], ys - mean[1]
+        xx, xy, yy = along_x @ (x * x), y @ grid @ x, along_y @ (y * y)
+        return mean, np.array([[xx, xy], [xy, yy]]) + CELL_M**2 / 12 * np.eye(2)
 
     def state(self) -> dict[str, Any]:
         return {"maps": self.maps, "t_ns": self.t_ns, "left": self._left}
@@ -108,3 +122,9 @@ def _blur(cells: int) -> Floats:
     steps = (np.arange(cells)[:, None] - np.arange(cells)[None, :]) * CELL_M
     kernel = np.exp(-0.5 * steps**2 / (2 * WALK_M2_PER_S))
     return kernel / kernel.sum(axis=0, keepdims=True)
+
+
+def _blocks(cells: int) -> list[tuple[slice, slice]]:
+    """Cells in blocks, and for each the cells from which somebody may get there in a second."""
+    starts = range(0, cells, BLOCK)
+    return [(slice(at, min(at + BLOCK, cells)), slice(max(at - REACH, 0), at + BLOCK + REACH)) for at in starts]

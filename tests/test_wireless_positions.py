@@ -16,9 +16,9 @@ from otherworld import make
 from whowhere.drivers.simulated.streams import streams
 from whowhere.fusion.engine import Engine
 from whowhere.fusion.evloc_radio import multilaterated
-from whowhere.fusion.wireless import PHONE_HEIGHT_M
+from whowhere.fusion.wireless import CELL_M, PHONE_HEIGHT_M, WALK_M2_PER_S, WirelessGrid
 from whowhere.messages import Message, Person, Scene, Truth, WifiWindow
-from whowhere.sitefile import Simulated, Site, load_site
+from whowhere.sitefile import Area, Simulated, Site, load_site
 
 DEMO = Path(__file__).resolve().parents[1] / "launch" / "sites" / "demo.toml"
 LAST_S = 5.0  # of readings, for multilateration
@@ -143,3 +143,23 @@ def test_published_is_no_worse_in_many_worlds(world: World) -> None:
     print(world.__name__, found)
     assert found.published <= min(found.multilateration, found.centre)
     assert 0.8 < found.inside < 0.97
+
+
+@pytest.mark.parametrize("size_m", [(1.0, 1.0), (12.0, 10.0), (41.0, 30.5)])
+def test_fast_moments_and_blur_are_those_of_the_definition(size_m: tuple[float, float]) -> None:
+    area = Area(x_m=(-3.0, size_m[0] - 3.0), y_m=(100.0, 100.0 + size_m[1]))
+    grid = WirelessGrid(area, (), 3)
+    weights = np.random.default_rng(1).random(grid.maps.shape) ** 8
+    grid.maps[:] = weights / weights.sum(axis=(1, 2), keepdims=True)
+    ys, xs = grid.cells[:, 0, 1], grid.cells[0, :, 0]
+    rows, columns = (np.exp(-((at[:, None] - at) ** 2) / (4 * WALK_M2_PER_S)) for at in (ys, xs))
+    wanted = (rows / rows.sum(axis=0)) @ grid.maps @ (columns / columns.sum(axis=0)).T
+    wanted /= wanted.sum(axis=(1, 2), keepdims=True)
+    grid.advance(1)
+    grid.advance(1_000_000_001)
+    np.testing.assert_allclose(grid.maps, wanted, rtol=1e-9, atol=1e-15)
+    for device, weight in enumerate(wanted):
+        mean = np.einsum("yx,yxc->c", weight, grid.cells)
+        spread = np.einsum("yx,yxc,yxd->cd", weight, grid.cells - mean, grid.cells - mean) + CELL_M**2 / 12 * np.eye(2)
+        np.testing.assert_allclose(grid.position(device)[0], mean, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(grid.position(device)[1], spread, rtol=1e-9, atol=1e-9)
