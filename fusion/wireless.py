@@ -17,6 +17,7 @@ from .geometry import Floats
 CELL_M = 0.5
 MARGIN_M = 2.0  # the grid goes this far beyond the floor plan: phones do too
 WALK_M2_PER_S = 0.5  # how fast an unseen walker's place blurs
+OUTSIDE = 0.1  # how much less likely than a place on the plan one beside it is, for somebody who is published
 REACH = round(7.5 * np.sqrt(2 * WALK_M2_PER_S) / CELL_M)  # cells that a second's walk may cross: beyond is 1e-12
 BLOCK = 32  # cells blurred at once
 PHONE_HEIGHT_M = 1.1
@@ -49,6 +50,8 @@ class WirelessGrid:
         self.maps = np.full((devices, len(ys), len(xs)), 1.0 / (len(xs) * len(ys)))
         self._blur_x, self._blur_y = _blur(len(xs)), _blur(len(ys))
         self._left = np.ones((len(ys), len(xs)))  # of each cell, after a second
+        on_plan = [(at >= low) & (at <= high) for at, (low, high) in ((ys, area.y_m), (xs, area.x_m))]
+        self._people = np.where(np.outer(*on_plan), 1.0, OUTSIDE)
         self.t_ns = 0
 
     def retune(self, sniffers: Sequence[Sniffer]) -> None:
@@ -102,8 +105,10 @@ class WirelessGrid:
         return mean, float((grid * (expected - mean) ** 2).sum())
 
     def position(self, device: int) -> tuple[Floats, Floats]:
-        """Mean (2,) and covariance (2,2) of where the device is."""
-        grid, xs, ys = self.maps[device], self.cells[0, :, 0], self.cells[:, 0, 1]
+        """Mean (2,) and covariance (2,2) of where the device is, if a person carries it: they are mostly on the plan.
+        Without that, reflections and blocked paths push people of whom little is heard out of the room."""
+        grid, xs, ys = self.maps[device] * self._people, self.cells[0, :, 0], self.cells[:, 0, 1]
+        grid /= grid.sum()
         along_x, along_y = grid.sum(axis=0), grid.sum(axis=1)
         mean = np.array([along_x @ xs, along_y @ ys])
         x, y = xs - mean[0], ys - mean[1]
