@@ -162,12 +162,17 @@ class Tracker:
     def _find(
         self, seen: Detections, position: Floats, covariance: Floats, bodies: NDArray[np.intp], rows: NDArray[np.intp]
     ) -> None:
-        """Say which bodies are seen again after a while: each may be somebody else."""
+        """Say which bodies a camera sees again after a while: each that it does not know by its looks may be somebody
+        else."""
+        if seen.sees is None:
+            return
         for body, row in zip(bodies, rows, strict=True):
             if self.confirmed[body] and seen.t_ns - self.seen_ns[body] > FOUND_S * SECOND_NS:
+                looks = np.zeros(256) if seen.histogram is None else seen.histogram[row].astype(np.float64)
+                if bhattacharyya(self.looks[body][None], looks[None])[0, 0] < LOOKS_LIKE:
+                    continue
                 self._report("found", int(body))
                 before = self.changes.pop()
-                looks = np.zeros(256) if seen.histogram is None else seen.histogram[row].astype(np.float64)
                 place, spread = np.append(position[row], (0.0, 0.0)), np.zeros((4, 4))
                 spread[:2, :2] = covariance[row]
                 found = Change("found", before.number, seen.t_ns, seen.t_ns, place, spread, looks, before=before)
