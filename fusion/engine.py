@@ -38,10 +38,11 @@ from .presence import Presence
 from .radio_tuning import RadioTuning
 from .reorder import LONGEST_WINDOW_NS, SECOND_NS, Reorder
 from .tracks import FOUND_S, Tracker
+from .windows import HeardWindows
 from .wireless import WirelessGrid
 
 SOURCE = "fusion"
-STATE_VERSION = 3  # of what `snapshot` saves; another one is not restored
+STATE_VERSION = 4  # of what `snapshot` saves; another one is not restored
 UNSEEN_VARIANCE_M2 = 1e6  # a lost body's place says nothing about a signal
 
 
@@ -70,6 +71,7 @@ class Engine:
         self._continuity = Continuity()
         self._grid = WirelessGrid(site.area, site.sniffers, len(pairs))
         self._rssi = RssiEvidence(site.fusion, site.sniffers, len(pairs), self._grid)
+        self._windows = HeardWindows(site.sniffers)
         self._identities = Identities(self._names, self._owner_of, self._rssi)
         self._radio_tuning = RadioTuning(site, len(pairs), self._grid, self._rssi)
         self._naming = Naming(site.fusion)
@@ -149,6 +151,9 @@ class Engine:
             if (at := rows.get(self._names[owner])) is not None:
                 place, spread = self._tracker.mean[at, :2], self._tracker.covariance[at, :2, :2]
                 self._radio_tuning.calibration.observe(row, sniffer, float(rssi_dbm), place, spread, window.t_ns)
+        for miss in self._windows.add(sniffer, window, self._device_row):
+            nats = self._rssi.miss(miss.device, miss.sniffer, miss.packets, miss.t_ns, bodies)
+            self._identities.weigh(int(self._owner_of[miss.device]), nats)
 
     def _confirmed_rows(self) -> dict[str, int]:
         """Per confirmed name, the row of its body in the tracker."""
@@ -309,7 +314,7 @@ class Engine:
         self._reorder = Reorder.from_state(self.site.fusion, saved["reorder"])
         self._tracker = Tracker.from_state(saved["tracker"])
         self._continuity = Continuity.from_state(saved["continuity"])
-        for name in ("clocks", "grid", "rssi", "identities", "radio_tuning", "naming", "presence"):
+        for name in ("clocks", "grid", "rssi", "windows", "identities", "radio_tuning", "naming", "presence"):
             getattr(self, f"_{name}").load(saved[name])
         for name in _PLAIN:
             setattr(self, f"_{name}", saved[name])
@@ -330,6 +335,7 @@ _PARTS = (
     "continuity",
     "grid",
     "rssi",
+    "windows",
     "identities",
     "radio_tuning",
     "naming",

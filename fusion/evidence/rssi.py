@@ -17,6 +17,7 @@ import numpy as np
 from ...sitefile import Fusion, Sniffer
 from ..geometry import Floats
 from ..wireless import WirelessGrid, distance_m, expected_dbm
+from .silence import log_missed
 
 COMMON_SD_DB = 4.0  # of a device's transmit power and antenna
 DIRECTION_SD_DB = 3.0  # of each coefficient of the harmonic
@@ -58,6 +59,7 @@ class RssiEvidence:
         self.mean = np.zeros((devices, 1, len(prior)))
         self.covariance = np.tile(prior, (devices, 1, 1, 1))
         self._heard_ns = np.zeros((devices, count), np.int64)
+        self._missed_ns = np.zeros((devices, count), np.int64)
         self.stray = 1.0  # the variance of signals at this site, in that of the constants above
 
     def retune(self, sniffers: Sequence[Sniffer], louder_db: Floats | float = 0.0) -> None:
@@ -106,6 +108,25 @@ class RssiEvidence:
         nobody -= NOBODY_NATS * min(max(self.stray - NOBODY_STRAY, 0.0), 1.0)
         trust = min(self.stray**-TRUST_POWER, 1.0)
         return trust * np.clip(density[1:] - nobody, -CAP_NATS, CAP_NATS)
+
+    def miss(self, device: int, sniffer: int, packets: int, t_ns: int, bodies: Bodies) -> Floats:
+        """What it says about each body (K,), as `hear` does, that a sniffer heard none of the `packets` that others
+        did. The filters learn nothing, so that a miss soon after another, in the same shadow, counts for less."""
+        elapsed_s = min((t_ns - self._heard_ns[device, sniffer]) / 1e9, 60.0)
+        fresh = min((t_ns - self._missed_ns[device, sniffer]) / 1e9 / SHADOWING_S, 1.0)
+        self._missed_ns[device, sniffer] = t_ns
+        mean, covariance = self.mean[device].copy(), self.covariance[device].copy()
+        unseen_dbm, unseen_db2 = self._grid.expectation(device, sniffer)
+        self._pass_time(device, sniffer, max(elapsed_s, 0.0), unseen_db2)
+        expected, vague = self._expected(sniffer, bodies, unseen_dbm)
+        seen_by = self._seen_by(sniffer, bodies)
+        margin = expected + _dot(seen_by, self.mean[device]) - self._sniffers[sniffer].noise_floor_dbm
+        noise = self._noise_db2 + vague + max((self.stray - 1) * STRAYING_DB2, 1.0 - self._noise_db2)
+        variance = _dot(seen_by, (self.covariance[device] @ seen_by[:, :, None])[:, :, 0]) + noise
+        self.mean[device], self.covariance[device] = mean, covariance
+        missed = log_missed(margin, variance, packets)
+        trust = min(self.stray**-TRUST_POWER, 1.0) * max(fresh, 0.0)
+        return trust * np.clip(missed[1:] - missed[0], -CAP_NATS, CAP_NATS)
 
     def _learn_straying(self, surprise: Floats, belief: Floats) -> None:
         """`stray` follows the normalised squared errors (K,) of the bodies that their owner is believed to be (K,)."""
@@ -175,11 +196,12 @@ class RssiEvidence:
         self.mean[:, column], self.covariance[:, column] = mean, covariance
 
     def state(self) -> dict[str, Any]:
-        return {"mean": self.mean, "covariance": self.covariance, "heard_ns": self._heard_ns, "stray": self.stray}
+        heard = {"heard_ns": self._heard_ns, "missed_ns": self._missed_ns}
+        return {"mean": self.mean, "covariance": self.covariance, **heard, "stray": self.stray}
 
     def load(self, state: dict[str, Any]) -> None:
         self.mean, self.covariance = state["mean"], state["covariance"]
-        self._heard_ns, self.stray = state["heard_ns"], state["stray"]
+        self._heard_ns, self._missed_ns, self.stray = state["heard_ns"], state["missed_ns"], state["stray"]
 
 
 def mixed(weights: Floats, mean: Floats, covariance: Floats) -> tuple[Floats, Floats]:
