@@ -167,7 +167,7 @@ def test_the_likelihood_is_the_engines(monkeypatch: pytest.MonkeyPatch):
     running sums say; the difference of two bodies, since "nobody" is modelled otherwise."""
     nothing = {
         "COMMON_SD_DB": 0.0, "DIRECTION_SD_DB": 0.0, "SHADOWING_SD_DB": 0.0, "BLOCKED_SHARE": 1e-15,
-        "DRIFT_DB2_PER_S": 0.0, "CAP_NATS": 1e6, "TRUST": 1.0,
+        "DRIFT_DB2_PER_S": 0.0, "CAP_NATS": 1e6, "OUTLIER": -np.inf, "STRAY_AT_FIRST": 1.0, "NOBODY_NATS": 0.0,
     }  # fmt: skip
     for name, value in nothing.items():
         monkeypatch.setattr(rssi, name, value, raising=False)

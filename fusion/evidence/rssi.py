@@ -24,10 +24,12 @@ DIRECTION_SD_DB = 3.0  # of each coefficient of the harmonic
 SHADOWING_SD_DB, SHADOWING_S = 4.0, 3.0
 UNSEEN_WALK_S = 1.5  # after this long somebody unseen who walks is somewhere else
 BLOCKED_SHARE, BLOCKED_DB, BLOCKED_SD_DB = 0.15, 8.0, 5.0  # a body in the way weakens, never strengthens
+OUTLIER = np.log(0.01 / 100)  # one reading in a hundred is any of a hundred dB: a power that nobody fits names nobody
 DRIFT_DB2_PER_S = 0.02
 SOONEST_NS = 50_000_000  # of one device at one sniffer, after the last reading used
 CAP_NATS = 4.0  # what one reading may say at most
 STRAYING_DB2 = 25.0  # noise and shadowing together; what `stray` multiplies
+STRAY_AT_FIRST = 0.6
 BELIEVED, MOST_SURPRISE, STRAY_RATE, STRAY_RANGE = 0.5, 9.0, 0.02, (0.5, 4.0)
 NOBODY_NATS, NOBODY_STRAY = 0.2, 0.7  # where signals stray, "nobody", who learns from every reading, fits too well
 TRUST_POWER = 1.0  # the more signals stray, the longer they do, and the less a reading says: stray^-TRUST_POWER
@@ -60,7 +62,7 @@ class RssiEvidence:
         self.covariance = np.tile(prior, (devices, 1, 1, 1))
         self._heard_ns = np.zeros((devices, count), np.int64)
         self._missed_ns = np.zeros((devices, count), np.int64)
-        self.stray = 1.0  # the variance of signals at this site, in that of the constants above
+        self.stray = STRAY_AT_FIRST  # the variance of signals at this site, in that of the constants above
 
     def retune(self, sniffers: Sequence[Sniffer], louder_db: Floats | float = 0.0) -> None:
         """Believe other parameters of the same sniffers from now on. `louder_db` (S,) is by how much more each is now
@@ -97,8 +99,8 @@ class RssiEvidence:
             self._learn_straying(error[1:] ** 2 / variance[1:], belief[1:])
         clear = np.log(1 - BLOCKED_SHARE) + _log_normal(error, variance)
         blocked = np.log(BLOCKED_SHARE) + _log_normal(error + BLOCKED_DB, variance + BLOCKED_SD_DB**2)
-        density = np.logaddexp(clear, blocked)
-        standing = _log_normal(error[:1], np.maximum(variance[:1] - changed, self._noise_db2))
+        density = np.logaddexp(np.logaddexp(clear, blocked), OUTLIER)
+        standing = np.logaddexp(_log_normal(error[:1], np.maximum(variance[:1] - changed, self._noise_db2)), OUTLIER)
         nobody = np.logaddexp(density[0], standing[0]) - np.log(2)
         worth = np.maximum(np.exp(clear - density), 1e-3)  # a reading thought blocked teaches little
         gain = reach / (_dot(seen_by, reach) + noise / worth)[:, None]
