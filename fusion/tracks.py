@@ -107,8 +107,9 @@ class Tracker:
         """The numbers of bodies that a camera has seen lately and whose looks differ from those of all others near."""
         facing = (self.t_ns - self.faced_ns < SECOND_NS) & (self.looks.max(axis=1) > 0)
         near = np.linalg.norm(self.mean[:, None, :2] - self.mean[None, :, :2], axis=2) < ALONE_M
-        alike = near & (bhattacharyya(self.looks, self.looks) < LOOKS_LIKE)
-        return frozenset(self.number[facing & (alike.sum(axis=1) <= 1)].tolist())
+        if np.count_nonzero(near) > len(near):  # somebody is near somebody else than themselves
+            facing &= (near & (bhattacharyya(self.looks, self.looks) < LOOKS_LIKE)).sum(axis=1) <= 1
+        return frozenset(self.number[facing].tolist())
 
     def take_changes(self) -> list[Change]:
         changes, self.changes = self.changes, []

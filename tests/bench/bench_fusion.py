@@ -134,9 +134,31 @@ def row(case: str, ours: float, peer: float, peer_name: str, unit: str, ratio: f
     return {"case": case, **figures, "peer_name": peer_name, "unit": unit, "ratio": round(ratio, 3)}
 
 
-def run() -> list[dict[str, Any]]:
-    """Rows of case, ours, peer, peer_name, unit, ratio (above 1: ours is better, or better than its target)."""
-    return [demo_row(), *(line for people in CROWDS for line in crowd_rows(people))]
+def run(plots: str | None = None) -> list[dict[str, Any]]:
+    """Rows of case, ours, peer, peer_name, unit, ratio (above 1: ours is better, or better than its target); `plots` is
+    a folder for a picture of the growth (needs matplotlib)."""
+    growth = {people: crowd_rows(people) for people in CROWDS}
+    if plots:
+        write_plot({people: rows[0]["ours"] for people, rows in growth.items()}, Path(plots) / "fusion_growth.png")
+    return [demo_row(), *(line for rows in growth.values() for line in rows)]
+
+
+def write_plot(us: dict[int, float], path: Path) -> None:
+    """The cost of a message (microseconds) against people, both logarithmic, beside growth in step and squared."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 3.4), layout="constrained")
+    axes = figure.subplots()
+    people = np.array(list(us), float)
+    first = us[min(us)]
+    axes.loglog(people, list(us.values()), "o-", color="#0072b2", label="engine, measured")
+    axes.loglog(people, first * people / people[0], ":", color="#777777", label="in step with people")
+    axes.loglog(people, first * (people / people[0]) ** 2, "--", color="#777777", label="with their square")
+    axes.set(xlabel="people, each with a device", ylabel="us a message", xticks=people)
+    axes.set_xticklabels([f"{n:.0f}" for n in people])
+    axes.minorticks_off()
+    axes.legend(frameon=False)
+    figure.savefig(path, dpi=90)
 
 
 if __name__ == "__main__":
