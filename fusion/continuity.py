@@ -33,7 +33,7 @@ class Ghost(msgspec.Struct, frozen=True):
     looks: Floats
 
 
-def ghost_of(change: Change) -> Ghost:
+def _ghost_of(change: Change) -> Ghost:
     return Ghost(change.number, change.seen_ns, change.t_ns, change.mean, change.covariance, change.looks)
 
 
@@ -45,7 +45,7 @@ class Continuity:
 
     def lost(self, change: Change) -> None:
         """Remember a body that was lost. Its filter is as predicted to the moment it was given up."""
-        self.ghosts.append(ghost_of(change))
+        self.ghosts.append(_ghost_of(change))
 
     def forget(self, t_ns: int) -> list[int]:
         """Drop bodies lost too long ago; their numbers."""
@@ -54,10 +54,10 @@ class Continuity:
         self.ghosts = [ghost for ghost in self.ghosts if ghost.lost_ns >= horizon]
         return gone
 
-    def parents(self, born: Change, unseen: Sequence[Ghost] = ()) -> dict[int, float]:
+    def parents(self, born: Change, unseen: Sequence[Change] = ()) -> dict[int, float]:
         """For a body just found: the probability, per lost body's number, that it is that one. `unseen` are bodies
         not given up yet, as they are believed to be now."""
-        ghosts = [*self.ghosts, *unseen]
+        ghosts = [*self.ghosts, *map(_ghost_of, unseen)]
         if not ghosts:
             return {}
         odds = np.array([self._odds(ghost, born) for ghost in ghosts])

@@ -28,7 +28,7 @@ from ..sitefile import Site, site_as_json
 from . import state as packing
 from .changes import Change
 from .clocks import Clocks
-from .continuity import Continuity, Ghost, ghost_of
+from .continuity import Continuity
 from .detections import CameraView, Detections, RadarView
 from .evidence.rssi import Bodies, RssiEvidence
 from .identities import Identities
@@ -37,7 +37,7 @@ from .people import describe
 from .presence import Presence
 from .radio_tuning import RadioTuning
 from .reorder import LONGEST_WINDOW_NS, SECOND_NS, Reorder
-from .tracks import FOUND_S, Tracker
+from .tracks import Tracker
 from .windows import HeardWindows
 from .wireless import WirelessGrid
 
@@ -57,19 +57,18 @@ class Engine:
         pairs = [(device, row) for row, identity in enumerate(enrolled) for device in identity.devices]
         self._device_row = {device: index for index, (device, _) in enumerate(pairs)}
         self._owner_of = np.array([row for _, row in pairs], np.intp)
+        cameras = {camera.id: CameraView(camera, site.area) for camera in site.cameras}
         self._views: dict[str, Callable[[Any], Detections]] = {
-            **{f"camera/{camera.id}": CameraView(camera, site.area).detections for camera in site.cameras},
+            **{f"camera/{name}": view.detections for name, view in cameras.items()},
             **{f"radar/{radar.id}": RadarView(radar, site.area).detections for radar in site.radars},
         }
-        cells = WirelessGrid(site.area, site.sniffers, 0).cells
-        sees = {camera.id: CameraView(camera, site.area).sees for camera in site.cameras}
-        self._watches = {name: see(cells.reshape(-1, 2)).reshape(cells.shape[:2]) for name, see in sees.items()}
         self._watching: tuple[str, ...] = ()  # the cameras that looked lately
         self._clocks = Clocks(site)
         self._reorder = Reorder(site.fusion)
         self._tracker = Tracker()
         self._continuity = Continuity()
         self._grid = WirelessGrid(site.area, site.sniffers, len(pairs))
+        self._watches = {name: self._grid.within(view.sees) for name, view in cameras.items()}
         self._rssi = RssiEvidence(site.fusion, site.sniffers, len(pairs), self._grid)
         self._windows = HeardWindows(site.sniffers)
         self._identities = Identities(self._names, self._owner_of, self._rssi)
@@ -186,10 +185,9 @@ class Engine:
         """Tell identities and continuity which bodies were found, lost and merged."""
         for change in self._tracker.take_changes():
             if change.kind == "born":
-                parents = self._continuity.parents(change, self._unseen(change))
-                self._identities.born(change.number, parents)
+                self._identities.born(change.number, self._parents(change))
             elif change.kind == "found":
-                self._identities.found(change.number, self._continuity.parents(change, self._unseen(change)))
+                self._identities.found(change.number, self._parents(change))
             elif change.kind == "lost":
                 self._identities.lost(change.number)
                 self._continuity.lost(change)
@@ -198,23 +196,11 @@ class Engine:
         for number in self._continuity.forget(self._tracker.t_ns):
             self._identities.forget(number)
 
-    def _unseen(self, born: Change) -> list[Ghost]:
-        """The bodies that were not seen when another was found: it may be one of them, somewhere else than thought."""
-        tracker = self._tracker
-        rows = np.flatnonzero(tracker.confirmed & (born.t_ns - tracker.seen_ns > FOUND_S * SECOND_NS))
-        itself = [] if born.before is None else [ghost_of(born.before)]
-        return itself + [
-            Ghost(
-                int(tracker.number[row]),
-                int(tracker.seen_ns[row]),
-                born.t_ns,
-                tracker.mean[row],
-                tracker.covariance[row],
-                tracker.looks[row],
-            )
-            for row in rows
-            if tracker.number[row] != born.number
-        ]
+    def _parents(self, change: Change) -> dict[int, float]:
+        """The probability, per body's number, that a body born or found again is that one: itself, one lost lately, or
+        one not seen when this one was."""
+        itself = [] if change.before is None else [change.before]
+        return self._continuity.parents(change, [*itself, *self._tracker.unseen(change.number)])
 
     def _tick_until(self, t_ns: int) -> list[Message]:
         """Scenes at fixed instants of event time, whatever came in between."""

@@ -98,6 +98,9 @@ class Identities:
         self.belief = np.ascontiguousarray(np.delete(self.belief, column, axis=1))
         del self.numbers[column], self.live[column]
 
+    def _lost_columns(self) -> NDArray[np.intp]:
+        return 1 + np.flatnonzero(~np.asarray(self.live[1:], bool))
+
     def _devices_of(self, identity: int) -> list[int]:
         return np.flatnonzero(self._owner_of == identity).tolist()
 
@@ -112,7 +115,7 @@ class Identities:
         """Leaving, being found, fading of the lost, and swaps of bodies that stand close; `positions` (2,) of bodies,
         the lost among them; `distinct` are those that a camera has just told from others by their looks."""
         live = np.flatnonzero(self.live)
-        lost = 1 + np.flatnonzero(~np.asarray(self.live[1:], bool))
+        lost = self._lost_columns()
         leaving = self.belief[:, live] * LEAVE_PER_S * elapsed_s
         fading = self.belief[:, lost] * FADE_PER_S * elapsed_s
         found = self.belief[:, :1] * FOUND_PER_S * elapsed_s * np.ones((1, len(live))) / max(len(live), 1)
@@ -166,7 +169,7 @@ class Identities:
         cost = -np.log(part)
         best = self._assignment.solve(self.names, bodies, cost[:, 1:], cost[:, 0])
         assigned = {int(body): str(name) for name, body in best.pairs if isinstance(body, int)}
-        lost = 1 + np.flatnonzero(~np.asarray(self.live[1:], bool))
+        lost = self._lost_columns()
         gone = self.belief[:, lost] / np.maximum(self.belief[:, :1] + self.belief[:, lost].sum(axis=1)[:, None], LEAST)
         return Answer(bodies, marginals(part), assigned, [self.numbers[column] for column in lost], gone)
 

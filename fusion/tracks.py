@@ -103,6 +103,11 @@ class Tracker:
         """The cameras that looked within the last two seconds."""
         return tuple(sorted(name for name, when in self._looked_ns.items() if t_ns - when < 2 * SECOND_NS))
 
+    def unseen(self, besides: int) -> list[Change]:
+        """The bodies not seen for FOUND_S, other than number `besides`, as if they were lost now."""
+        rows = np.flatnonzero(self.confirmed & (self.t_ns - self.seen_ns > FOUND_S * SECOND_NS))
+        return [self._change("lost", int(row)) for row in rows if self.number[row] != besides]
+
     def distinct(self) -> frozenset[int]:
         """The numbers of bodies that a camera has seen lately and whose looks differ from those of all others near."""
         facing = (self.t_ns - self.faced_ns < SECOND_NS) & (self.looks.max(axis=1) > 0)
@@ -172,8 +177,7 @@ class Tracker:
                 looks = np.zeros(256) if seen.histogram is None else seen.histogram[row].astype(np.float64)
                 if bhattacharyya(self.looks[body][None], looks[None])[0, 0] < LOOKS_LIKE:
                     continue
-                self._report("found", int(body))
-                before = self.changes.pop()
+                before = self._change("found", int(body))
                 place, spread = np.append(position[row], (0.0, 0.0)), np.zeros((4, 4))
                 spread[:2, :2] = covariance[row]
                 found = Change("found", before.number, seen.t_ns, seen.t_ns, place, spread, looks, before=before)
@@ -286,19 +290,20 @@ class Tracker:
         if absorbed.any():
             self._keep(~absorbed)
 
-    def _report(self, kind: Kind, row: int, other: int = -1) -> None:
-        self.changes.append(
-            Change(
-                kind,
-                int(self.number[row]),
-                self.t_ns,
-                int(self.seen_ns[row]),
-                self.mean[row].copy(),
-                self.covariance[row].copy(),
-                self.looks[row].copy(),
-                other,
-            )
+    def _change(self, kind: Kind, row: int, other: int = -1) -> Change:
+        return Change(
+            kind,
+            int(self.number[row]),
+            self.t_ns,
+            int(self.seen_ns[row]),
+            self.mean[row].copy(),
+            self.covariance[row].copy(),
+            self.looks[row].copy(),
+            other,
         )
+
+    def _report(self, kind: Kind, row: int, other: int = -1) -> None:
+        self.changes.append(self._change(kind, row, other))
 
     def _keep(self, rows: NDArray[np.bool_]) -> None:
         for name in _ARRAYS:

@@ -12,8 +12,8 @@ import msgspec
 
 from ..messages import WifiWindow
 from ..sitefile import Sniffer
+from .reorder import SECOND_NS
 
-SECOND_NS = 1_000_000_000
 LONGEST_NS = SECOND_NS  # in a longer window bodies walk: nobody knows where they were when the packet was sent
 DEAF_NS = 10 * SECOND_NS  # a sniffer that has heard nobody at all for so long may be broken
 REMEMBERED = 3  # the window asked about, and one to each side

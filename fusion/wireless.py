@@ -5,7 +5,7 @@ nobody we track" explains what the sniffers hear. Source of the method: Thrun, B
 Robotics" (2005), section 4.1; the signal model is EV-Loc equation 3.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,10 @@ class WirelessGrid:
     def retune(self, sniffers: Sequence[Sniffer]) -> None:
         """Believe other parameters of the same sniffers from now on."""
         self._expected = [expected_dbm(sniffer, self.cells) for sniffer in sniffers]
+
+    def within(self, sees: Callable[[Floats], NDArray[np.bool_]]) -> NDArray[np.bool_]:
+        """The cells (ny, nx) that `sees`, a question about places (N,2), says yes to."""
+        return sees(self.cells.reshape(-1, 2)).reshape(self.cells.shape[:2])
 
     def watch(self, watched: NDArray[np.bool_]) -> None:
         """Say which cells (ny, nx) cameras look at from now on: who is unseen is hardly there."""

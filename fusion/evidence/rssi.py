@@ -32,7 +32,6 @@ STRAYING_DB2 = 25.0  # noise and shadowing together; what `stray` multiplies
 STRAY_AT_FIRST = 0.6
 BELIEVED, MOST_SURPRISE, STRAY_RATE, STRAY_RANGE = 0.5, 9.0, 0.02, (0.5, 4.0)
 NOBODY_NATS, NOBODY_STRAY = 0.2, 0.7  # where signals stray, "nobody", who learns from every reading, fits too well
-TRUST_POWER = 1.0  # the more signals stray, the longer they do, and the less a reading says: stray^-TRUST_POWER
 GRID_VARIANCE_DB2 = 160.0  # what a reading is worth to the grid, which knows no correlation
 
 
@@ -93,7 +92,7 @@ class RssiEvidence:
         seen_by = self._seen_by(sniffer, bodies)
         reach = (self.covariance[device] @ seen_by[:, :, None])[:, :, 0]
         error = rssi_dbm - expected - _dot(seen_by, self.mean[device])
-        noise = self._noise_db2 + vague + max((self.stray - 1) * STRAYING_DB2, 1.0 - self._noise_db2)
+        noise = self._scatter_db2() + vague
         variance = _dot(seen_by, reach) + noise
         if belief is not None:
             self._learn_straying(error[1:] ** 2 / variance[1:], belief[1:])
@@ -108,8 +107,7 @@ class RssiEvidence:
         self.covariance[device] -= gain[:, :, None] * reach[:, None, :]
         self._grid.hear(device, sniffer, float(self.mean[device, 0, sniffer]), GRID_VARIANCE_DB2, rssi_dbm)
         nobody -= NOBODY_NATS * min(max(self.stray - NOBODY_STRAY, 0.0), 1.0)
-        trust = min(self.stray**-TRUST_POWER, 1.0)
-        return trust * np.clip(density[1:] - nobody, -CAP_NATS, CAP_NATS)
+        return self._trust() * np.clip(density[1:] - nobody, -CAP_NATS, CAP_NATS)
 
     def miss(self, device: int, sniffer: int, packets: int, t_ns: int, bodies: Bodies) -> Floats:
         """What it says about each body (K,), as `hear` does, that a sniffer heard none of the `packets` that others
@@ -123,12 +121,19 @@ class RssiEvidence:
         expected, vague = self._expected(sniffer, bodies, unseen_dbm)
         seen_by = self._seen_by(sniffer, bodies)
         margin = expected + _dot(seen_by, self.mean[device]) - self._sniffers[sniffer].noise_floor_dbm
-        noise = self._noise_db2 + vague + max((self.stray - 1) * STRAYING_DB2, 1.0 - self._noise_db2)
+        noise = self._scatter_db2() + vague
         variance = _dot(seen_by, (self.covariance[device] @ seen_by[:, :, None])[:, :, 0]) + noise
         self.mean[device], self.covariance[device] = mean, covariance
         missed = log_missed(margin, variance, packets)
-        trust = min(self.stray**-TRUST_POWER, 1.0) * max(fresh, 0.0)
-        return trust * np.clip(missed[1:] - missed[0], -CAP_NATS, CAP_NATS)
+        return self._trust() * max(fresh, 0.0) * np.clip(missed[1:] - missed[0], -CAP_NATS, CAP_NATS)
+
+    def _scatter_db2(self) -> float:
+        """The variance of a reading around what its filter expects, as far as signals stray at this site."""
+        return max(self._noise_db2 + (self.stray - 1) * STRAYING_DB2, 1.0)
+
+    def _trust(self) -> float:
+        """How much of what a reading says counts: the more signals stray, the longer they do."""
+        return min(1 / self.stray, 1.0)
 
     def _learn_straying(self, surprise: Floats, belief: Floats) -> None:
         """`stray` follows the normalised squared errors (K,) of the bodies that their owner is believed to be (K,)."""
