@@ -2,7 +2,6 @@
 is not finite, keeps its state bounded and restorable, and names nobody wrongly for it."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,20 +23,14 @@ from whowhere.messages import (
     decode,
     encode,
 )
-from whowhere.sitefile import Site, load_site
+from whowhere.sitefile import Site
 
-DEMO = Path(__file__).parents[1] / "launch" / "sites" / "demo.toml"
 S = 1_000_000_000
 HOUR_NS = 3600 * S
 SECONDS = 10.0
 ADA = "a4:83:e7:00:00:01"
 
 Change = Callable[[Any], dict[str, Any]]
-
-
-@pytest.fixture(scope="module")
-def site() -> Site:
-    return load_site(DEMO)
 
 
 @pytest.fixture(scope="module")

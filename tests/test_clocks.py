@@ -1,7 +1,5 @@
 """Wrong clocks: told by health, told by the data, told by always coming too late or too early."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from msgspec.structs import replace
@@ -12,17 +10,11 @@ from whowhere.fusion.engine import SOURCE, Engine
 from whowhere.fusion.lag import LAGS_S, Lags
 from whowhere.fusion.reorder import Reorder
 from whowhere.messages import CameraFrame, Event, Health, Message, Scene, Truth, WifiWindow, encode
-from whowhere.sitefile import Site, load_site
+from whowhere.sitefile import Site
 
-DEMO = Path(__file__).parents[1] / "launch" / "sites" / "demo.toml"
 S = 1_000_000_000
 T0 = 1_760_000_000 * S
 NO_BOXES, NO_SCORES = np.zeros((0, 4), "f4"), np.zeros(0, "f4")
-
-
-@pytest.fixture(scope="module")
-def site() -> Site:
-    return load_site(DEMO)
 
 
 def health(source: str, offset_s: float | None, t_ns: int = T0) -> Health:

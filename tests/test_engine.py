@@ -1,7 +1,5 @@
 """The engine as one object: deterministic, restorable at any message, tolerant of every order and gap."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from msgspec.structs import replace
@@ -20,14 +18,7 @@ from whowhere.messages import (
     decode,
     encode,
 )
-from whowhere.sitefile import Site, load_site
-
-DEMO = Path(__file__).parents[1] / "launch" / "sites" / "demo.toml"
-
-
-@pytest.fixture(scope="module")
-def site() -> Site:
-    return load_site(DEMO)
+from whowhere.sitefile import Site
 
 
 @pytest.fixture(scope="module")

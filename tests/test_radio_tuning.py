@@ -1,7 +1,5 @@
 """What the engine learns of the radio: retuned in both models at once, said once, and kept over a restart."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from msgspec.structs import replace
@@ -11,17 +9,11 @@ from whowhere.fusion.evidence.rssi import Bodies
 from whowhere.fusion.radio_tuning import RadioTuning
 from whowhere.fusion.wireless import expected_dbm
 from whowhere.messages import Event, Message, Scene, Truth, encode
-from whowhere.sitefile import Site, Sniffer, load_site
+from whowhere.sitefile import Site, Sniffer
 
-DEMO = Path(__file__).parents[1] / "launch" / "sites" / "demo.toml"
 S = 1_000_000_000
 T0 = 1_760_000_000 * S
 NEAR_M2 = 0.01 * np.eye(2)
-
-
-@pytest.fixture(scope="module")
-def site() -> Site:
-    return load_site(DEMO)
 
 
 @pytest.fixture(scope="module")
