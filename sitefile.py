@@ -253,7 +253,7 @@ def site_from_json(document: str | bytes) -> Site:
     """The site in a `site` message. Raises SiteError."""
     try:
         return msgspec.json.decode(document, type=Site)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise SiteError(f"site document: {error}") from error
 
 
