@@ -241,7 +241,8 @@ class Engine:
         watching = self._tracker.looking(t_ns)
         if watching != self._watching:
             self._watching = watching
-            self._grid.watch(np.logical_or.reduce([self._watches[name] for name in watching]))
+            nothing = np.zeros(self._grid.cells.shape[:2], bool)
+            self._grid.watch(np.logical_or.reduce([nothing, *(self._watches[name] for name in watching)]))
 
     def _live_numbers(self) -> list[int]:
         return [n for n, live in zip(self._identities.numbers, self._identities.live, strict=True) if live]
@@ -304,6 +305,7 @@ class Engine:
             getattr(self, f"_{name}").load(saved[name])
         for name in _PLAIN:
             setattr(self, f"_{name}", saved[name])
+        self._watching = tuple(saved["watching"])  # a packed tuple comes back as a list, which equals no tuple
 
 
 def _bounded(message: Message) -> Message:

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from ..fusion import state as packing
 from ..fusion.engine import Engine
 from ..messages import INPUT_KINDS, OUTPUT_KINDS, Checkpoint, Event, Message, decode, encode
 from ..nodes.session import Record, Session, SessionError
@@ -263,7 +264,21 @@ def _difference(recorded: Message, made: bytes | None) -> Difference:
     was, now = msgspec.structs.asdict(recorded), msgspec.structs.asdict(decode(made))
     was.pop("received", None)
     fields = {name: (_short(was[name]), _short(now.get(name))) for name in was if was[name] != now.get(name)}
+    if "state" in fields:
+        fields["state"] = _states(was["state"], now["state"])
     return Difference(recorded.topic, recorded.seq, recorded.t_ns, fields)
+
+
+def _states(was: bytes, now: bytes) -> tuple[str, str]:
+    """Two states that differ, in words: their sizes, and which parts of the engine differ."""
+    try:
+        before, after = packing.unpack(was), packing.unpack(now)
+    except ValueError:
+        return _short(was), _short(now)
+    parts = sorted(
+        name for name in before | after if packing.pack({"": before.get(name)}) != packing.pack({"": after.get(name)})
+    )
+    return _short(was), f"{_short(now)} (in: {', '.join(parts)})"
 
 
 def _short(value: Any) -> str:
