@@ -94,6 +94,6 @@ class Continuity:
 
 
 def _place(ghost: Ghost, t_ns: int) -> tuple[Floats, Floats]:
-    gap_s = max((t_ns - ghost.lost_ns) / 1e9, 0.0)
-    mean, covariance = predict(ghost.mean[None], ghost.covariance[None], min(gap_s, MAX_DRIFT_S), UNSEEN_DECAY_S)
-    return mean[0, :2], covariance[0, :2, :2] + STRIDE_M2_PER_S * gap_s * np.eye(2)
+    lost_s, unseen_s = max((t_ns - ghost.lost_ns) / 1e9, 0.0), max((t_ns - ghost.seen_ns) / 1e9, 0.0)
+    mean, covariance = predict(ghost.mean[None], ghost.covariance[None], min(lost_s, MAX_DRIFT_S), UNSEEN_DECAY_S)
+    return mean[0, :2], covariance[0, :2, :2] + STRIDE_M2_PER_S * unseen_s * np.eye(2)

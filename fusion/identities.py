@@ -20,8 +20,8 @@ FOUND_AT_BIRTH = 0.5  # the chance that a body just found is a given identity wh
 FOUND_PER_S = 0.1  # the same, per second, spread over the bodies there are
 LEAVE_PER_S = 0.003
 FADE_PER_S = 0.05  # belief in a lost body fades into "nobody"
-SWAP_M, SWAP_PER_S = 0.6, 0.05
-MISTAKEN_PER_S = 0.12  # instead, where nothing tells the two apart
+SWAP_M, SWAP_PER_S = 0.6, 0.02
+MISTAKEN_PER_S = 0.2  # instead, where nothing tells the two apart
 LEAST = 1e-6
 NEGLIGIBLE = 1e-3
 

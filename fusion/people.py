@@ -5,12 +5,15 @@ import numpy as np
 from ..messages import Person
 from .geometry import Floats
 from .identities import Answer
-from .naming import Naming
-from .tracks import Tracker
+from .naming import Name, Naming
+from .tracks import COASTING_S, Tracker
 from .wireless import WirelessGrid
 
 SOURCE_MEMORY_NS = 1_500_000_000  # a sensor contributed lately if it did within this
 HEARD_MEMORY_NS = 10_000_000_000  # a phone not heard for longer is not here
+THERE_M = 1.5  # a body farther from its place than this is not there
+SURELY_THERE = 0.8  # a body that is less probably where it is published carries no name: nobody sees it
+STRAYING_M2_PER_S = 0.3  # how far unseen bodies stray beyond what their filters say (measured: docs/fusion.md)
 MENTION = 0.01  # candidates less likely than this are left to "unknown"
 
 
@@ -29,19 +32,24 @@ def describe(
     radio: per identity its name, when each sniffer heard it, its devices' rows.
     published: the ids in the last scene, and since when. lost: where bodies lost lately may be, by number.
     """
-    bodies, probability = answer.bodies, answer.probability
+    bodies = answer.bodies
     row_of = {int(number): row for row, number in enumerate(tracker.number)}
+    rows = [row_of[body] for body in bodies]
+    spread = _spread(tracker, rows)
+    there = _there(spread)
+    probability = answer.probability * there
     names = [name for name, _, _ in radio]
     people = []
     for column, body in enumerate(bodies):
-        heard = radio[names.index(naming.names[body].identity)][1] if body in naming.names else {}
-        people.append(_body(t_ns, tracker, row_of[body], naming, _candidates(names, probability[:, column]), heard))
+        name = naming.names.get(body) if there[column] >= SURELY_THERE else None
+        heard = radio[names.index(name.identity)][1] if name else {}
+        candidates = _candidates(names, probability[:, column])
+        people.append(_body(t_ns, tracker, rows[column], spread[column], name, candidates, heard))
     sure = {person.id for person in people}
-    rows = [row_of[body] for body in bodies]
     gone = [lost[number] for number in answer.lost]
     places = (
         np.concatenate((tracker.mean[rows, :2], np.reshape([mean for mean, _ in gone], (-1, 2)))),
-        np.concatenate((tracker.covariance[rows, :2, :2], np.reshape([spread for _, spread in gone], (-1, 2, 2)))),
+        np.concatenate((spread, np.reshape([spread for _, spread in gone], (-1, 2, 2)))),
     )
     away = np.maximum(1.0 - probability.sum(axis=1, keepdims=True), 0.0)
     weights = np.column_stack((probability, away * answer.lost_probability))
@@ -56,19 +64,19 @@ def _body(
     t_ns: int,
     tracker: Tracker,
     row: int,
-    naming: Naming,
+    spread: Floats,
+    name: Name | None,
     candidates: tuple[tuple[str, float], ...],
     heard: dict[str, int],
 ) -> Person:
     number = int(tracker.number[row])
-    name = naming.names.get(number)
-    mean, covariance = tracker.mean[row], tracker.covariance[row]
+    mean = tracker.mean[row]
     sensors = _lately(t_ns, tracker.sources[row])
     return Person(
         id=name.identity if name else f"anon-{number}",
         x_m=float(mean[0]),
         y_m=float(mean[1]),
-        covariance_m2=_upper(covariance),
+        covariance_m2=_upper(spread),
         velocity_m_s=(float(mean[2]), float(mean[3])),
         candidates=candidates,
         state="confirmed" if name else "anonymous",
@@ -113,6 +121,18 @@ def _identity(
         sources=_lately(t_ns, heard),
         since_ns=since_ns,
     )
+
+
+def _spread(tracker: Tracker, rows: list[int]) -> Floats:
+    """The covariances (bodies,2,2) of where bodies are: those nobody sees stray beyond what their filters say. The
+    filters themselves stay narrow, so that somebody else who appears near is not taken for them."""
+    unseen_s = np.maximum((tracker.t_ns - tracker.seen_ns[rows]) / 1e9 - COASTING_S, 0.0)
+    return tracker.covariance[rows, :2, :2] + (STRAYING_M2_PER_S * unseen_s)[:, None, None] * np.eye(2)
+
+
+def _there(spread: Floats) -> Floats:
+    """The probability (bodies,) that each body is within THERE_M of where it is published."""
+    return -np.expm1(-(THERE_M**2) / np.trace(spread, axis1=1, axis2=2))
 
 
 def _candidates(names: list[str], probability: Floats) -> tuple[tuple[str, float], ...]:
