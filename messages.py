@@ -158,18 +158,50 @@ class WifiWindow(Header, frozen=True, kw_only=True, eq=False, tag="wifi"):
 
 
 class PhoneBatch(Header, frozen=True, kw_only=True, eq=False, tag="phone"):
-    """What a consenting phone's app uploaded. acc (m/s2), gyro (rad/s), mag (uT): (N,4) f32 of seconds before t_ns
-    and x, y, z in the phone's frame. scan: access points heard, (bssid pseudonym, dBm)."""
+    """What a consenting phone's app measured in about a second that ended at t_ns; source: the phone's id.
+
+    acc (m/s2), gyro (rad/s), mag (uT): (N,4) f32 of seconds before t_ns and x, y, z in the phone's frame; empty where
+    the phone has no such sensor. scan: access points heard, (bssid pseudonym, dBm), once each; scan_age_s: how long
+    before t_ns that scan ended.
+    """
 
     acc: F32x4
     gyro: F32x4
     mag: F32x4
     scan: tuple[tuple[str, float], ...] = ()
+    scan_age_s: float = 0.0
 
     def __post_init__(self) -> None:
         Header.__post_init__(self)
         for name in ("acc", "gyro", "mag"):
             _fit(self, name, "<f4", 4)
+        _require_finite(self, "scan_age_s")
+        for bssid, rssi_dbm in self.scan:
+            if not WEAKEST_DBM <= rssi_dbm <= STRONGEST_DBM:
+                raise ValueError(f"scan: {bssid} = {rssi_dbm} must be {WEAKEST_DBM:g} to {STRONGEST_DBM:g} dBm")
+
+
+class PhonePosition(Header, frozen=True, kw_only=True, eq=False, tag="position"):
+    """Where a phone is by its own sensors, as a positioning model says; source: the phone's id.
+
+    x_m, y_m: in the site frame. covariance_m2: (xx, xy, yy), calibrated. modalities: which of "wifi", "imu", "mag"
+    went into it. model, map: "name:version" of what it was computed with.
+    """
+
+    x_m: float
+    y_m: float
+    covariance_m2: tuple[float, float, float]
+    modalities: tuple[str, ...] = ()
+    model: str = ""
+    map: str = ""
+
+    def __post_init__(self) -> None:
+        Header.__post_init__(self)
+        for name in ("x_m", "y_m"):
+            _require_finite(self, name)
+        xx, xy, yy = self.covariance_m2
+        if not (0 < xx < np.inf and 0 < yy < np.inf and xy * xy < xx * yy):
+            raise ValueError(f"covariance_m2 = {self.covariance_m2} must be xx, xy, yy of a positive definite matrix")
 
 
 State: TypeAlias = Literal["confirmed", "tentative", "anonymous", "wireless"]
@@ -313,13 +345,13 @@ class Truth(Header, frozen=True, kw_only=True, eq=False, tag="truth"):
 
 
 Message: TypeAlias = (
-    RadarFrame | CameraFrame | WifiWindow | PhoneBatch | Location | Scene | Event | Checkpoint | SiteInForce
-    | Health | RadioMap | ModelSwap | Truth
+    RadarFrame | CameraFrame | WifiWindow | PhoneBatch | PhonePosition | Location | Scene | Event | Checkpoint
+    | SiteInForce | Health | RadioMap | ModelSwap | Truth
 )  # fmt: skip
 
 SENSOR_KINDS = ("radar", "camera", "wifi", "phone")
 OUTPUT_KINDS = ("location", "scene", "event")  # byte-identical in every replay
-INPUT_KINDS = (*SENSOR_KINDS, "health", "map", "model")  # what the engine is stepped with
+INPUT_KINDS = (*SENSOR_KINDS, "position", "health", "map", "model")  # what the engine is stepped with
 LATE_JOINER_KINDS = ("site", "scene", "health", "checkpoint")  # the hub keeps the last of each topic
 
 

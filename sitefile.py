@@ -140,6 +140,27 @@ class Identity(_Table, frozen=True, kw_only=True):
     consent: bool
 
 
+class Phone(_Table, frozen=True, kw_only=True):
+    """A phone whose owner runs an app that sends its sensors (docs/phone.md). source: "app", or "simulated".
+
+    owner: a consenting identity's name. token: the secret that its uploads carry; never published.
+    """
+
+    id: Id
+    owner: Name
+    token: Annotated[str, Meta(max_length=200)] = ""
+    source: Literal["app", "simulated"] = "app"
+
+
+class Gateway(_Table, frozen=True, kw_only=True):
+    """Where phones upload. Beyond loopback it speaks HTTPS only: certificate and key are PEM files."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8020
+    certificate: str | None = None
+    key: str | None = None
+
+
 class Fusion(_Table, frozen=True, kw_only=True):
     """How fusion works; the defaults are measured (docs/fusion.md)."""
 
@@ -196,6 +217,8 @@ class Site(_Table, frozen=True, kw_only=True):
     cameras: tuple[Camera, ...] = ()
     sniffers: tuple[Sniffer, ...] = ()
     identities: tuple[Identity, ...] = ()
+    phones: tuple[Phone, ...] = ()
+    gateway: Gateway = Gateway()
     fusion: Fusion = Fusion()
     bus: Bus = Bus()
     page: Page = Page()
@@ -204,11 +227,17 @@ class Site(_Table, frozen=True, kw_only=True):
     simulated: Simulated | None = None
 
     def __post_init__(self) -> None:
-        _require_unique("id", (sensor.id for sensor in self.sensors))
+        _require_unique("id", (sensor.id for sensor in (*self.sensors, *self.phones)))
         _require_unique("name", (identity.name for identity in self.identities))
         _require_unique("device", (d.lower() for identity in self.identities for d in identity.devices))
         if any(identity.name == "unknown" for identity in self.identities):
             raise ValueError('name = "unknown" is what whowhere calls people it does not know: choose another name')
+        _require_unique("token", (phone.token for phone in self.phones if phone.token))
+        names = {identity.name: identity.consent for identity in self.identities}
+        for phone in self.phones:
+            if not names.get(phone.owner):
+                why = "has not consented" if phone.owner in names else "is no identity of this file"
+                raise ValueError(f'phones.{phone.id}.owner = "{phone.owner}" {why}')
 
     @property
     def sensors(self) -> tuple[Radar | Camera | Sniffer, ...]:
@@ -270,13 +299,16 @@ def _plain(value: Any) -> Any:
 
 
 def published(site: Site, pseudonym: Callable[[str], str]) -> Site:
-    """The site as it may leave the box: devices of consenting people as pseudonyms, everyone else left out."""
+    """The site as it may leave the box: devices of consenting people as pseudonyms, everyone else left out, and no
+    phone's token."""
     identities = tuple(
         replace(identity, devices=tuple(pseudonym(device) for device in identity.devices))
         for identity in site.identities
         if identity.consent
     )
-    return replace(site, identities=identities)
+    consenting = {identity.name for identity in identities}
+    phones = tuple(replace(phone, token="") for phone in site.phones if phone.owner in consenting)
+    return replace(site, identities=identities, phones=phones)
 
 
 _ADDRESS = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
@@ -371,6 +403,10 @@ def _with_paths_from(folder: Path, site: Site, file: str) -> Site:
     for name, model in site.models.items():
         if not (folder / model).is_file():
             raise SiteError(f'{file}: models.{name} = "{model}": no such file beside the site file')
+    gateway = site.gateway
+    for name in ("certificate", "key"):
+        if (pem := getattr(gateway, name)) is not None:
+            gateway = replace(gateway, **{name: str(folder / pem)})
     key = str(folder / site.privacy.key)
     keys = str(folder / site.bus.keys) if site.bus.keys else None
     return replace(
@@ -379,6 +415,7 @@ def _with_paths_from(folder: Path, site: Site, file: str) -> Site:
         cameras=tuple(_camera_from(folder, camera) for camera in site.cameras),
         sniffers=tuple(_sniffer_from(folder, sniffer) for sniffer in site.sniffers),
         models={name: str(folder / model) for name, model in site.models.items()},
+        gateway=gateway,
         privacy=replace(site.privacy, key=key),
         bus=replace(site.bus, keys=keys),
     )

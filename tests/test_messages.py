@@ -18,6 +18,7 @@ from whowhere.messages import (
     Message,
     ModelSwap,
     PhoneBatch,
+    PhonePosition,
     RadarFrame,
     RadioMap,
     Scene,
@@ -68,6 +69,7 @@ ONE_OF_EACH: list[Message] = [
         count=np.array([2, 3], "u4"),
         channel=np.array([6, 6], "u1"),
     ),
+    PhonePosition(source="p", t_ns=4, x_m=1.0, y_m=2.0, covariance_m2=(1.0, 0.1, 2.0), modalities=("wifi", "imu")),
     PhoneBatch(source="p", t_ns=4, acc=np.ones((2, 4), "f4"), gyro=np.ones((0, 4), "f4"), mag=np.ones((1, 4), "f4")),
     LOCATION,
     Scene(source="fusion", t_ns=5, people=()),
@@ -96,6 +98,18 @@ def test_every_kind_survives_the_wire(message: Message) -> None:
     assert encode(again) == body
     assert as_json(again) == as_json(message)
     assert again.topic.startswith(f"{kind_of(message)}/")
+
+
+@pytest.mark.parametrize("covariance", [(0.0, 0.0, 1.0), (1.0, 2.0, 1.0), (float("nan"), 0.0, 1.0), (1.0, 0.0, -1.0)])
+def test_a_position_without_a_sensible_covariance_is_refused(covariance: tuple[float, float, float]) -> None:
+    with pytest.raises(ValueError, match="covariance_m2"):
+        PhonePosition(source="p", t_ns=4, x_m=1.0, y_m=2.0, covariance_m2=covariance)
+
+
+def test_an_access_point_of_absurd_power_is_refused() -> None:
+    nothing = np.zeros((0, 4), "f4")
+    with pytest.raises(ValueError, match="ap-1"):
+        PhoneBatch(source="p", t_ns=4, acc=nothing, gyro=nothing, mag=nothing, scan=(("ap-1", float("nan")),))
 
 
 def test_every_kind_is_tested() -> None:
