@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from ..fusion import state as packing
 from ..fusion.engine import Engine
-from ..messages import INPUT_KINDS, OUTPUT_KINDS, Checkpoint, Event, Message, decode, encode
+from ..messages import INPUT_KINDS, OUTPUT_KINDS, BadMessage, Checkpoint, Event, Message, decode, encode
 from ..nodes.session import Record, Session, SessionError
 from ..sitefile import Site
 from .ranges import Ranges, contains, count_new, last_seq
@@ -198,12 +198,12 @@ class _Process:
 
     def _feed(self, record: Record) -> None:
         self._outcome.inputs += 1
-        for message in self._engine.step(decode(record.body)):
+        for message in self._engine.step(_decoded(record)):
             self._made[(message.topic, message.seq)] = _comparable(message)
 
     def _compare(self) -> None:
         for record in self._said:
-            message = decode(record.body)
+            message = _decoded(record)
             if isinstance(message, Event) and message.type == "started":
                 continue
             kind = record.topic.partition("/")[0]
@@ -241,15 +241,25 @@ class _Process:
         self._said.clear()
 
 
+def _decoded(record: Record) -> Message:
+    try:
+        return decode(record.body)
+    except BadMessage as error:
+        raise SessionError(
+            f"{record.topic} number {record.seq} of the recording is refused by this whowhere ({error}): verify it "
+            "with the version that recorded it"
+        ) from error
+
+
 def _checkpoint(record: Record) -> Checkpoint:
-    message = decode(record.body)
+    message = _decoded(record)
     if not isinstance(message, Checkpoint):
         raise SessionError(f"{record.topic} number {record.seq} of the recording holds no checkpoint")
     return message
 
 
 def _is_start(record: Record) -> bool:
-    message = decode(record.body)
+    message = _decoded(record)
     return isinstance(message, Event) and message.type == "started"
 
 

@@ -8,8 +8,9 @@ import pytest
 from buses import camera, free_bus, site_on
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from whowhere.fusion.state import pack
 from whowhere.launch.ranges import contains, count_new
-from whowhere.launch.verify import verify
+from whowhere.launch.verify import _states, verify
 from whowhere.messages import CameraFrame, Checkpoint, Event, Scene, Stamp, encode, numbered
 from whowhere.nodes.bus import Received
 from whowhere.nodes.ledger import Ledger
@@ -275,6 +276,23 @@ def test_a_checkpoint_of_another_version_is_a_sentence(tmp_path):
     tape.verify(tmp_path)
     with pytest.raises(SessionError, match=r"checkpoint 0 of fusion process f1 .* does not fit .*version 0"):
         verify(tmp_path / "tape.mcap", Younger.restore)
+
+
+def test_an_input_that_is_refused_by_now_is_a_sentence(tmp_path):
+    """What an older program took and recorded, such as a reading of +127 dBm."""
+    tape = a_minute(Tape().start("f1"), 15)
+    at = [n for n, r in enumerate(tape.heard) if r.topic.startswith("camera/")][3]
+    tape.heard[at] = tape.heard[at]._replace(body=tape.heard[at].body.replace(b"image_size", b"image_sixe"))
+    with pytest.raises(
+        SessionError, match=r"camera/\S+ number \d+ of the recording is refused by this whowhere .*image_size"
+    ):
+        tape.verify(tmp_path)
+
+
+def test_states_that_differ_are_told_apart_by_their_parts():
+    words = _states(pack({"grid": 1, "clocks": 2}), pack({"grid": 1, "clocks": 3, "new": 4}))
+    assert words[1].endswith("(in: clocks, new)")
+    assert _states(b"no", b"state") == ("2 bytes", "5 bytes")
 
 
 spans = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 6)), max_size=5)
