@@ -6,6 +6,7 @@ before and after `snapshot` and `restore`.
 """
 
 from collections.abc import Callable
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -19,6 +20,7 @@ from ..messages import (
     Health,
     Location,
     Message,
+    PhonePosition,
     RadarFrame,
     Scene,
     WifiWindow,
@@ -26,14 +28,16 @@ from ..messages import (
 )
 from ..sitefile import Site, site_as_json
 from . import state as packing
+from .carriers import Enrolled, Place, Trail, bodies_of
 from .changes import Change
 from .clocks import Clocks
 from .continuity import Continuity
 from .detections import CameraView, Detections, RadarView
-from .evidence.rssi import Bodies, RssiEvidence
+from .evidence.position import PositionEvidence
+from .evidence.rssi import RssiEvidence
 from .identities import Identities
 from .naming import Naming
-from .people import describe
+from .people import Radio, describe
 from .presence import Presence
 from .radio_tuning import RadioTuning
 from .reorder import LONGEST_WINDOW_NS, SECOND_NS, Reorder
@@ -42,8 +46,7 @@ from .windows import HeardWindows
 from .wireless import WirelessGrid
 
 SOURCE = "fusion"
-STATE_VERSION = 4  # of what `snapshot` saves; another one is not restored
-UNSEEN_VARIANCE_M2 = 1e6  # a lost body's place says nothing about a signal
+STATE_VERSION = 5  # of what `snapshot` saves; another one is not restored
 
 
 class Engine:
@@ -52,11 +55,8 @@ class Engine:
     def __init__(self, site: Site) -> None:
         self.site = site
         self.site_hash = sha256(site_as_json(site).encode()).hexdigest()[:16]
-        enrolled = [identity for identity in site.identities if identity.consent]
-        self._names = tuple(identity.name for identity in enrolled)
-        pairs = [(device, row) for row, identity in enumerate(enrolled) for device in identity.devices]
-        self._device_row = {device: index for index, (device, _) in enumerate(pairs)}
-        self._owner_of = np.array([row for _, row in pairs], np.intp)
+        self._enrolled = enrolled = Enrolled(site)
+        self._names, self._device_row, self._owner_of = enrolled.names, enrolled.device_row, enrolled.owner_of
         cameras = {camera.id: CameraView(camera, site.area) for camera in site.cameras}
         self._views: dict[str, Callable[[Any], Detections]] = {
             **{f"camera/{name}": view.detections for name, view in cameras.items()},
@@ -67,15 +67,21 @@ class Engine:
         self._reorder = Reorder(site.fusion)
         self._tracker = Tracker()
         self._continuity = Continuity()
-        self._grid = WirelessGrid(site.area, site.sniffers, len(pairs))
+        self._grid = WirelessGrid(site.area, site.sniffers, enrolled.maps)
         self._watches = {name: self._grid.within(view.sees) for name, view in cameras.items()}
-        self._rssi = RssiEvidence(site.fusion, site.sniffers, len(pairs), self._grid)
+        self._rssi = RssiEvidence(site.fusion, site.sniffers, len(self._owner_of), self._grid)
+        rows = [enrolled.map_rows[owner] for owner in enrolled.phone_owner]
+        self._positions = PositionEvidence(site.area, rows, enrolled.own_maps, self._grid)
+        self._trail = Trail()
         self._windows = HeardWindows(site.sniffers)
-        self._identities = Identities(self._names, self._owner_of, self._rssi)
-        self._radio_tuning = RadioTuning(site, len(pairs), self._grid, self._rssi)
+        phones = [(enrolled.phone_owner, self._positions)] if rows else []
+        self._identities = Identities(self._names, self._owner_of, self._rssi, *phones)
+        self._radio_tuning = RadioTuning(site, len(self._owner_of), self._grid, self._rssi)
         self._naming = Naming(site.fusion)
         self._presence = Presence()
-        self._heard: dict[str, dict[str, int]] = {name: {} for name in self._names}  # per identity: sniffer -> when
+        self._heard: dict[str, dict[str, int]] = {
+            name: {} for name in self._names
+        }  # per identity: sniffer or phone -> when
         self._seq: dict[str, int] = {}
         self._tick_ns = 0
         self._checkpoint_ns = 0
@@ -84,6 +90,7 @@ class Engine:
             CameraFrame: self._see,
             RadarFrame: self._see,
             WifiWindow: self._hear,
+            PhonePosition: self._locate,
         }
 
     @property
@@ -135,7 +142,7 @@ class Engine:
         self._tracker.advance(window.t_ns)
         self._follow_bodies()
         self._grid.advance(window.t_ns)
-        bodies, rows = self._bodies(), self._confirmed_rows()
+        bodies, rows = bodies_of(self._identities, self._tracker), self._confirmed_rows()
         for device, rssi_dbm in zip(window.devices, window.rssi_dbm, strict=True):
             row = self._device_row.get(device)
             if row is None:
@@ -154,6 +161,23 @@ class Engine:
             nats = self._rssi.miss(miss.device, miss.sniffer, miss.packets, miss.t_ns, bodies)
             self._identities.weigh(int(self._owner_of[miss.device]), nats)
 
+    def _locate(self, position: PhonePosition) -> None:
+        phone = self._enrolled.phone_row.get(position.source)
+        if phone is None:
+            self._count(f"unknown:{position.source}")
+            return
+        self._tracker.advance(position.t_ns)
+        self._follow_bodies()
+        if refusal := self._positions.refusal(phone, position, self._tracker.t_ns):
+            self._count(f"{refusal}:{position.source}")
+            return
+        self._count(f"{'late' if position.t_ns < self._tracker.t_ns else 'used'}:{position.source}")
+        self._grid.advance(position.t_ns)
+        owner = int(self._enrolled.phone_owner[phone])
+        self._heard[self._names[owner]][position.source] = position.t_ns
+        bodies = self._trail.then(position.t_ns, self._identities, self._tracker)
+        self._identities.weigh(owner, self._positions.hear(phone, position, bodies))
+
     def _confirmed_rows(self) -> dict[str, int]:
         """Per confirmed name, the row of its body in the tracker."""
         row_of = {int(number): row for row, number in enumerate(self._tracker.number)}
@@ -166,20 +190,6 @@ class Engine:
         owners = {device: self._names[int(self._owner_of[row])] for device, row in self._device_row.items()}
         places = {name: self._tracker.mean[row, :2].tolist() for name, row in rows.items()}
         return {device: (*places[owner],) for device, owner in owners.items() if owner in places}
-
-    def _bodies(self) -> Bodies:
-        """The bodies of the identity columns 1..K."""
-        row_of = {int(number): row for row, number in enumerate(self._tracker.number)}
-        numbers = self._identities.numbers[1:]
-        position, heading = np.zeros((len(numbers), 2)), np.zeros(len(numbers))
-        covariance = np.tile(UNSEEN_VARIANCE_M2 * np.eye(2), (len(numbers), 1, 1))
-        for column, number in enumerate(numbers):
-            if number in row_of and self._identities.live[1 + column]:
-                row = row_of[number]
-                position[column] = self._tracker.mean[row, :2]
-                covariance[column] = self._tracker.covariance[row, :2, :2]
-                heading[column] = self._tracker.heading[row]
-        return Bodies(position, covariance, heading)
 
     def _follow_bodies(self) -> None:
         """Tell identities and continuity which bodies were found, lost and merged."""
@@ -219,6 +229,8 @@ class Engine:
         self._follow_bodies()
         self._watch(t_ns)
         self._grid.advance(t_ns)
+        if self._enrolled.phone_row:
+            self._trail.note(self._tracker)
         known = {int(n): self._tracker.mean[row, :2] for row, n in enumerate(self._tracker.number)}
         lost = self._continuity.places(t_ns)
         positions = {number: known[number] for number in self._live_numbers() if number in known}
@@ -230,7 +242,7 @@ class Engine:
         events.extend(self._clocks.take_warnings(SOURCE, t_ns))
         events.extend(self._radio_tuning.update(SOURCE, t_ns))
         since_ns = self._presence.since_ns
-        people = describe(t_ns, self._tracker, self._grid, self._naming, answer, self._radio(), since_ns, lost)
+        people = describe(t_ns, self._tracker, self._naming, answer, self._radio(t_ns), since_ns, lost)
         events.extend(self._presence.update(SOURCE, t_ns, people))
         locations = [Location(source=SOURCE, t_ns=t_ns, **person.fields()) for person in people]
         scene = Scene(source=SOURCE, t_ns=t_ns, people=tuple(people))
@@ -247,10 +259,15 @@ class Engine:
     def _live_numbers(self) -> list[int]:
         return [n for n, live in zip(self._identities.numbers, self._identities.live, strict=True) if live]
 
-    def _radio(self) -> list[tuple[str, dict[str, int], list[int]]]:
-        """Per identity: its name, which sniffers heard it when, and its devices' rows."""
-        rows = [np.flatnonzero(self._owner_of == row).tolist() for row in range(len(self._names))]
-        return [(name, self._heard[name], devices) for name, devices in zip(self._names, rows, strict=True)]
+    def _radio(self, t_ns: int) -> list[Radio]:
+        """Per identity: its name, which sniffers and phones told of it when, and where that has it, one a map."""
+        return [
+            Radio(name, self._heard[name], partial(self._unseen, who, t_ns)) for who, name in enumerate(self._names)
+        ]
+
+    def _unseen(self, who: int, t_ns: int) -> list[Place]:
+        near = self._positions.newest(self._enrolled.phones_of(who), t_ns)
+        return [self._grid.position(row, near) for row in self._enrolled.map_rows[who]]
 
     def _begin_again(self, t_ns: int) -> list[Message]:
         """Time has gone back: what was known of bodies is of another time. What sensors are stays, and all counts."""
@@ -301,7 +318,7 @@ class Engine:
         self._reorder = Reorder.from_state(self.site.fusion, saved["reorder"])
         self._tracker = Tracker.from_state(saved["tracker"])
         self._continuity = Continuity.from_state(saved["continuity"])
-        for name in ("clocks", "grid", "rssi", "windows", "identities", "radio_tuning", "naming", "presence"):
+        for name in _PARTS[_REMADE:]:
             getattr(self, f"_{name}").load(saved[name])
         for name in _PLAIN:
             setattr(self, f"_{name}", saved[name])
@@ -316,18 +333,10 @@ def _bounded(message: Message) -> Message:
     return message
 
 
+_REMADE = 3  # of the parts, those that come back by `from_state`
 _PARTS = (
-    "reorder",
-    "clocks",
-    "tracker",
-    "continuity",
-    "grid",
-    "rssi",
-    "windows",
-    "identities",
-    "radio_tuning",
-    "naming",
-    "presence",
+    *("reorder", "tracker", "continuity"),
+    *("clocks", "grid", "rssi", "positions", "trail", "windows", "identities", "radio_tuning", "naming", "presence"),
 )
 _PLAIN = ("watching", "heard", "seq", "tick_ns", "checkpoint_ns", "counters")
 _OUTLAST = ("clocks", "seq", "counters")  # a time that goes back

@@ -5,14 +5,13 @@ that continues a lost one; swap with a body met closely; leave; be found. Emissi
 evidence/ say. Exclusivity between identities is imposed afterwards, in posterior.py, and never fed back.
 """
 
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from .assignment import IncrementalAssignment
-from .evidence.rssi import RssiEvidence
 from .geometry import Floats
 from .posterior import marginals
 
@@ -24,6 +23,15 @@ SWAP_M, SWAP_PER_S = 0.6, 0.02
 MISTAKEN_PER_S = 0.2  # instead, where nothing tells the two apart
 LEAST = 1e-6
 NEGLIGIBLE = 1e-3
+
+
+class Witness(Protocol):
+    """What identities ask of a module in evidence/: that its beliefs follow the bodies (see `Columns`)."""
+
+    def add(self, weights: Floats, /) -> None: ...
+    def remove(self, column: int, weights: Floats, /) -> None: ...
+    def blend(self, column: int, other: int, share: Floats, /) -> None: ...
+    def leave(self, rows: list[int], position: Floats, share: float, /) -> None: ...
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -41,10 +49,16 @@ class Answer(msgspec.Struct, frozen=True):
 class Identities:
     """belief (identities, columns): each row sums to 1; `numbers[c]` is column c's body, numbers[0] = 0 = nobody."""
 
-    def __init__(self, names: tuple[str, ...], owner_of: NDArray[np.intp], evidence: RssiEvidence) -> None:
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        owner_of: NDArray[np.intp],
+        evidence: Witness,
+        *further: tuple[NDArray[np.intp], Witness],
+    ) -> None:
+        """owner_of: per row (a device, a phone) of the witness, its identity's row; `further`: the same of others."""
         self.names = names
-        self._owner_of = owner_of  # per device, its identity's row
-        self._evidence = evidence
+        self._witnesses = ((owner_of, evidence), *further)
         self.numbers = [0]
         self.live = [False]
         self.belief = np.ones((len(names), 1))
@@ -62,7 +76,8 @@ class Identities:
                 share[self.column(parent)] = probability
         share[0] = FOUND_AT_BIRTH * (1 - min(sum(parents.values()), 1.0))
         flow = self.belief * share
-        self._evidence.add((flow + LEAST)[self._owner_of])
+        for owner_of, evidence in self._witnesses:
+            evidence.add((flow + LEAST)[owner_of])
         self.belief = np.column_stack((self.belief - flow, flow.sum(axis=1)))
         self.numbers.append(number)
         self.live.append(True)
@@ -90,10 +105,10 @@ class Identities:
         pair = self.belief[:, [target, column]]
         if target:
             total = np.maximum(pair.sum(axis=1), LEAST)
-            self._evidence.blend(target, column, (pair[:, 1] / total)[self._owner_of])
-            self._evidence.remove(column, np.tile([1.0, 0.0], (len(self._owner_of), 1)))
-        else:
-            self._evidence.remove(column, np.maximum(pair, LEAST)[self._owner_of])
+            self._blend(target, column, pair[:, 1] / total)
+        kept = np.tile([1.0, 0.0], (len(pair), 1)) if target else np.maximum(pair, LEAST)
+        for owner_of, evidence in self._witnesses:
+            evidence.remove(column, kept[owner_of])
         self.belief[:, target] += self.belief[:, column]
         self.belief = np.ascontiguousarray(np.delete(self.belief, column, axis=1))
         del self.numbers[column], self.live[column]
@@ -101,8 +116,9 @@ class Identities:
     def _lost_columns(self) -> NDArray[np.intp]:
         return 1 + np.flatnonzero(~np.asarray(self.live[1:], bool))
 
-    def _devices_of(self, identity: int) -> list[int]:
-        return np.flatnonzero(self._owner_of == identity).tolist()
+    def _blend(self, column: int, other: int, share: Floats) -> None:
+        for owner_of, evidence in self._witnesses:
+            evidence.blend(column, other, share[owner_of])
 
     def weigh(self, identity: int, nats: Floats) -> None:
         """Let a witness's log-likelihood ratios (columns - 1,) against nobody change one identity's belief; lost
@@ -125,7 +141,7 @@ class Identities:
         self._move_away(np.append(live, lost), np.column_stack((leaving, fading)), positions)
         for column, gain in zip(live, found.T, strict=True):
             share = gain / np.maximum(self.belief[:, column], LEAST)
-            self._evidence.blend(int(column), 0, np.minimum(share, 1.0)[self._owner_of])
+            self._blend(int(column), 0, np.minimum(share, 1.0))
         self._swap(elapsed_s, positions, distinct)
         self._normalise()
 
@@ -137,7 +153,9 @@ class Identities:
                 continue
             share = flow / np.maximum(self.belief[:, 0], LEAST)
             for identity in np.flatnonzero(share > NEGLIGIBLE).tolist():
-                self._evidence.leave(self._devices_of(identity), position, min(float(share[identity]), 1.0))
+                for owner_of, evidence in self._witnesses:
+                    rows = np.flatnonzero(owner_of == identity).tolist()
+                    evidence.leave(rows, position, min(float(share[identity]), 1.0))
 
     def _swap(self, elapsed_s: float, positions: dict[int, Floats], distinct: frozenset[int]) -> None:
         numbers = sorted(number for number in positions if self.live[self.column(number)])
@@ -157,8 +175,8 @@ class Identities:
         self.belief[:, b] = (1 - rate) * before_b + rate * before_a
         share_a = rate * before_b / np.maximum(self.belief[:, a], LEAST)
         share_b = rate * before_a / np.maximum(self.belief[:, b], LEAST)
-        self._evidence.blend(a, b, np.minimum(share_a, 1.0)[self._owner_of])
-        self._evidence.blend(b, a, np.minimum(share_b, 1.0)[self._owner_of])
+        self._blend(a, b, np.minimum(share_a, 1.0))
+        self._blend(b, a, np.minimum(share_b, 1.0))
 
     def answer(self) -> Answer:
         """Who is who, all identities taken together."""

@@ -1,5 +1,8 @@
 """What is published: every body with its candidates, and every enrolled identity that no body carries for sure."""
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import numpy as np
 
 from ..messages import Person
@@ -7,7 +10,6 @@ from .geometry import Floats
 from .identities import Answer
 from .naming import Name, Naming
 from .tracks import COASTING_S, Tracker
-from .wireless import WirelessGrid
 
 SOURCE_MEMORY_NS = 1_500_000_000  # a sensor contributed lately if it did within this
 HEARD_MEMORY_NS = 10_000_000_000  # a phone not heard for longer is not here
@@ -17,19 +19,26 @@ STRAYING_M2_PER_S = 0.3  # how far unseen bodies stray beyond what their filters
 MENTION = 0.01  # candidates less likely than this are left to "unknown"
 
 
+class Radio(NamedTuple):
+    """What is known of an identity by radio alone: its name, when each sniffer heard it and each of its phones said
+    where it is, and, when asked, where that has it: mean (2,) and covariance (2,2) of each map."""
+
+    name: str
+    heard: dict[str, int]
+    places: Callable[[], list[tuple[Floats, Floats]]]
+
+
 def describe(
     t_ns: int,
     tracker: Tracker,
-    grid: WirelessGrid,
     naming: Naming,
     answer: Answer,
-    radio: list[tuple[str, dict[str, int], list[int]]],
+    radio: list[Radio],
     published: dict[str, int],
     lost: dict[int, tuple[Floats, Floats]],
 ) -> list[Person]:
     """Everybody at `t_ns`: bodies in order of age, then identities in the site file's order.
 
-    radio: per identity its name, when each sniffer heard it, its devices' rows.
     published: the ids in the last scene, and since when. lost: where bodies lost lately may be, by number.
     """
     bodies = answer.bodies
@@ -38,11 +47,11 @@ def describe(
     spread = _spread(tracker, rows)
     there = _there(spread)
     probability = answer.probability * there
-    names = [name for name, _, _ in radio]
+    names = [known.name for known in radio]
     people = []
     for column, body in enumerate(bodies):
         name = naming.names.get(body) if there[column] >= SURELY_THERE else None
-        heard = radio[names.index(name.identity)][1] if name else {}
+        heard = radio[names.index(name.identity)].heard if name else {}
         candidates = _candidates(names, probability[:, column])
         people.append(_body(t_ns, tracker, rows[column], spread[column], name, candidates, heard))
     sure = {person.id for person in people}
@@ -53,10 +62,10 @@ def describe(
     )
     away = np.maximum(1.0 - probability.sum(axis=1, keepdims=True), 0.0)
     weights = np.column_stack((probability, away * answer.lost_probability))
-    for index, (name, heard, devices) in enumerate(radio):
-        if name not in sure and heard and t_ns - max(heard.values()) < HEARD_MEMORY_NS:
-            since_ns = published.get(name, t_ns)
-            people.append(_identity(t_ns, since_ns, name, heard, places, weights[index], len(bodies), grid, devices))
+    for index, known in enumerate(radio):
+        if known.name not in sure and known.heard and t_ns - max(known.heard.values()) < HEARD_MEMORY_NS:
+            since_ns = published.get(known.name, t_ns)
+            people.append(_identity(t_ns, since_ns, known, places, weights[index], len(bodies)))
     return people
 
 
@@ -90,35 +99,32 @@ def _body(
 def _identity(
     t_ns: int,
     since_ns: int,
-    name: str,
-    heard: dict[str, int],
+    known: Radio,
     places: tuple[Floats, Floats],
     probability: Floats,
     bodies: int,
-    grid: WirelessGrid,
-    devices: list[int],
 ) -> Person:
     """The posterior mean over the bodies it may be, at `places` (means and covariances; first those of `bodies` there
     are, then lost ones), and where its radio says it is."""
     weights: list[float] = probability.tolist()
     away = max(1.0 - sum(weights[:bodies]), 0.0)
-    weights += [max(1.0 - sum(weights), 0.0) / len(devices)] * len(devices)
+    unseen = known.places()
+    weights += [max(1.0 - sum(weights), 0.0) / len(unseen)] * len(unseen)
     share = np.asarray(weights) / max(sum(weights), 1e-12)
-    unseen = [grid.position(device) for device in devices]
     means = np.concatenate((places[0], np.reshape([mean for mean, _ in unseen], (-1, 2))))
     spreads = np.concatenate((places[1], np.reshape([spread for _, spread in unseen], (-1, 2, 2))))
     centre = np.einsum("k,kc->c", share, means)
     apart = means - centre
     covariance = np.einsum("k,kcd->cd", share, spreads) + np.einsum("k,kc,kd->cd", share, apart, apart)
     return Person(
-        id=name,
+        id=known.name,
         x_m=float(centre[0]),
         y_m=float(centre[1]),
         covariance_m2=_upper(covariance),
         velocity_m_s=(0.0, 0.0),
-        candidates=((name, 1.0),),
+        candidates=((known.name, 1.0),),
         state="tentative" if away < 0.5 else "wireless",
-        sources=_lately(t_ns, heard),
+        sources=_lately(t_ns, known.heard),
         since_ns=since_ns,
     )
 

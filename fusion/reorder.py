@@ -3,13 +3,15 @@
 The watermark is the slowest live source: everything up to it is released in the total order (t_ns, topic, source,
 seq). A source silent for longer than `idle_s` stops holding the line, and nobody holds it longer than `max_wait_s`,
 both in event time. What a message becomes (used, reordered, too late, from the future) is counted by name.
+Positions of phones hold no line, and tell no time while a sensor does: phones are late, and their clocks are anybody's.
+A late one is let through at once.
 """
 
 from collections.abc import Iterator
 from heapq import heappop, heappush
 from typing import Any
 
-from ..messages import SENSOR_KINDS, Health, Message, WifiWindow, decode, encode, kind_of
+from ..messages import SENSOR_KINDS, Health, Message, PhonePosition, WifiWindow, decode, encode, kind_of
 from ..sitefile import Fusion
 
 SECOND_NS = 1_000_000_000
@@ -31,6 +33,7 @@ class Reorder:
         self._newest: dict[str, int] = {}  # per source, the newest time it has spoken of
         self._promised: dict[str, int] = {}  # per source, nothing older than this will follow
         self._claimed: dict[str, int] = {}  # the same with refused messages counted in: two that agree are right
+        self._phones: dict[str, int] = {}  # per phone, the newest time it has spoken of, where there is no sensor
         self._heap: list[tuple[Key, Message]] = []
         self._waiting: set[Key] = set()  # the keys in the heap
         self._back: dict[str, int] = {}  # per source, since when it speaks of times long past; while nobody does else
@@ -51,6 +54,8 @@ class Reorder:
                 self._claimed[source] = message.t_ns
             self._advance()
             return 0
+        if isinstance(message, PhonePosition):
+            return self._push_position(message)
         refused_ns = 0
         key: Key = (message.t_ns, message.topic, source, message.seq)
         if ahead_ns := self._ahead_ns(source, message.t_ns):
@@ -76,11 +81,28 @@ class Reorder:
         self._advance()
         return refused_ns
 
+    def _push_position(self, message: PhonePosition) -> int:
+        key: Key = (message.t_ns, message.topic, message.source, message.seq)
+        if not self._newest:
+            self._phones[message.source] = message.t_ns
+        ahead_ns = message.t_ns - self._horizon_ns()
+        if ahead_ns > self._future_ns:
+            self._count("future", message.source)
+            return ahead_ns
+        if key in self._waiting:
+            self._count("repeated", message.source)
+            return 0
+        heappush(self._heap, (key, message))
+        self._waiting.add(key)
+        self._advance()
+        return 0
+
     def released(self) -> Iterator[Message]:
-        """The messages up to the watermark, in total order."""
+        """The messages up to the watermark, in total order but for positions that came late."""
         while self._heap and self._heap[0][0][0] <= self.watermark_ns:
-            self._last, message = heappop(self._heap)
-            self._waiting.discard(self._last)
+            key, message = heappop(self._heap)
+            self._last = max(self._last, key)
+            self._waiting.discard(key)
             yield message
 
     @property
@@ -110,14 +132,15 @@ class Reorder:
 
     def _horizon_ns(self) -> int:
         """What time it is: the second newest source's, so that no single one can push time forward alone."""
-        times = sorted(self._newest.values())
+        times = sorted((self._newest or self._phones).values())
         return times[-2] if len(times) > 1 else times[-1] if times else self.watermark_ns
 
     def _advance(self) -> None:
-        if not self._newest:
+        if not self._newest and not self._phones:
             return
         horizon = self._horizon_ns()
-        live = [self._promised[name] for name, t in self._newest.items() if t >= horizon - self._idle_ns]
+        promised = self._promised if self._newest else self._phones
+        live = [promised[name] for name, t in (self._newest or self._phones).items() if t >= horizon - self._idle_ns]
         self.watermark_ns = max(self.watermark_ns, min(live), horizon - self._max_wait_ns)
 
     def _count(self, what: str, source: str) -> None:
@@ -129,6 +152,7 @@ class Reorder:
             "newest": self._newest,
             "promised": self._promised,
             "claimed": self._claimed,
+            "phones": self._phones,
             "waiting": [encode(message) for _, message in sorted(self._heap, key=lambda entry: entry[0])],
             "back": self._back,
             "last": list(self._last),
@@ -142,6 +166,7 @@ class Reorder:
         buffer._newest = dict(state["newest"])
         buffer._promised = dict(state["promised"])
         buffer._claimed = dict(state["claimed"])
+        buffer._phones = dict(state["phones"])
         for body in state["waiting"]:
             message = decode(body)
             key = (message.t_ns, message.topic, message.source, message.seq)

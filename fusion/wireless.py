@@ -24,6 +24,7 @@ PHONE_HEIGHT_M = 1.1
 MIN_DISTANCE_M = 0.5
 OVERLOOKED = 0.6  # of the places that cameras watch, what is left after a second in which nobody was found there
 LEAST = 1e-9
+DOUBT = 0.1  # of a map, beside another witness: the share of it that is spread over all places
 
 
 def expected_dbm(sniffer: Sniffer, position: Floats) -> Floats:
@@ -108,10 +109,21 @@ class WirelessGrid:
         mean = float((grid * expected).sum())
         return mean, float((grid * (expected - mean) ** 2).sum())
 
-    def position(self, device: int) -> tuple[Floats, Floats]:
+    def around(self, mean: Floats, covariance: Floats) -> Floats:
+        """A Gaussian (2,), (2,2) as a map (ny, nx) that sums to 1, however far from the plan it is."""
+        apart = self.cells - mean
+        inverse = np.linalg.inv(covariance)
+        far = (apart * (apart @ inverse)).sum(axis=2)
+        there = np.exp(-0.5 * (far - far.min()))
+        return there / there.sum()
+
+    def position(self, device: int, near: tuple[Floats, Floats] | None = None) -> tuple[Floats, Floats]:
         """Mean (2,) and covariance (2,2) of where the device is, if a person carries it: they are mostly on the plan.
-        Without that, reflections and blocked paths push people of whom little is heard out of the room."""
+        Without that, reflections and blocked paths push people of whom little is heard out of the room. near: a
+        Gaussian that another witness says it is in."""
         grid, xs, ys = self.maps[device] * self._people, self.cells[0, :, 0], self.cells[:, 0, 1]
+        if near is not None:
+            grid = (grid + DOUBT * grid.mean()) * self.around(*near)
         grid /= grid.sum()
         along_x, along_y = grid.sum(axis=0), grid.sum(axis=1)
         mean = np.array([along_x @ xs, along_y @ ys])

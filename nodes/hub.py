@@ -28,7 +28,8 @@ from .node import NodeConfig
 RECENT_S, RECENT_MESSAGES = 8.0, 4000  # what `recent` remembers
 AT_ONCE = 200  # messages looked at between two questions
 KEPT_TOPICS = 4096  # a bound for a bus on which names go wild
-RECENT_KINDS = (*SENSOR_KINDS, "health")
+CAUGHT_UP_KINDS = (*SENSOR_KINDS, "position")  # measurements that a fusion node which was away must not miss
+RECENT_KINDS = (*CAUGHT_UP_KINDS, "health")
 _TAP = "inproc://tap"
 
 
@@ -96,7 +97,7 @@ class Hub:
     def _listen(self) -> None:
         """There is a fusion node: remember what it may have to catch up with, and keep it coming while it is away. Not
         before, since a publisher that waits for listeners must not take the hub for one."""
-        for kind in SENSOR_KINDS:
+        for kind in CAUGHT_UP_KINDS:
             self._tap.setsockopt(zmq.SUBSCRIBE, f"{kind}/".encode())
         self._is_listening = True
 

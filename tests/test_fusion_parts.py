@@ -11,7 +11,7 @@ from whowhere.fusion import state as packing
 from whowhere.fusion.association import match
 from whowhere.fusion.continuity import Continuity
 from whowhere.fusion.detections import CameraView, Detections, RadarView, cluster
-from whowhere.fusion.evidence.rssi import mixed
+from whowhere.fusion.evidence.columns import mixed
 from whowhere.fusion.geometry import axes_of, fit_homography, floor_map, radar_to_site, undistorted
 from whowhere.fusion.identities import Answer
 from whowhere.fusion.kalman import begin, predict, update

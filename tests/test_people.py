@@ -5,7 +5,7 @@ import pytest
 from whowhere.fusion.detections import Detections
 from whowhere.fusion.identities import Answer
 from whowhere.fusion.naming import Name, Naming
-from whowhere.fusion.people import describe
+from whowhere.fusion.people import Radio, describe
 from whowhere.fusion.tracks import Tracker
 from whowhere.fusion.wireless import WirelessGrid
 from whowhere.messages import Person
@@ -41,7 +41,8 @@ def after(tracker: Tracker, site: Site, unseen_s: float) -> list[Person]:
     naming = Naming(site.fusion)
     naming.names[body] = Name("Ann", LAST_SEEN_NS)
     grid = WirelessGrid(site.area, site.sniffers, 1)
-    return describe(t_ns, tracker, grid, naming, answer, [("Ann", {"sniffer-1": t_ns}, [0])], {}, {})
+    ann = Radio("Ann", {"sniffer-1": t_ns}, lambda: [grid.position(0)])
+    return describe(t_ns, tracker, naming, answer, [ann], {}, {})
 
 
 def test_a_body_that_is_seen_has_its_name(tracker: Tracker, site: Site) -> None:

@@ -11,12 +11,13 @@ that of "nobody we track carries it", somebody unseen who stands or walks.
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from ...sitefile import Fusion, Sniffer
 from ..geometry import Floats
 from ..wireless import WirelessGrid, distance_m, expected_dbm
+from .columns import Bodies as Bodies
+from .columns import Columns
 from .silence import log_missed
 
 COMMON_SD_DB = 4.0  # of a device's transmit power and antenna
@@ -35,15 +36,7 @@ NOBODY_NATS, NOBODY_STRAY = 0.2, 0.7  # where signals stray, "nobody", who learn
 GRID_VARIANCE_DB2 = 160.0  # what a reading is worth to the grid, which knows no correlation
 
 
-class Bodies(msgspec.Struct, frozen=True):
-    """Bodies that may carry a device: position (K,2) m, covariance (K,2,2) m2, heading (K,) rad from +x."""
-
-    position: Floats
-    covariance: Floats
-    heading: Floats
-
-
-class RssiEvidence:
+class RssiEvidence(Columns):
     """mean (devices, columns, n), covariance (devices, columns, n, n) of n = 2 S + 2 unknowns at S sniffers: offsets
     [0, S), the harmonic's cosine and sine [S, S + 2), shadowing [S + 2, n). Column 0 is "nobody"; then as `add`ed."""
 
@@ -57,8 +50,7 @@ class RssiEvidence:
         prior[:count, :count] = COMMON_SD_DB**2 + self._bias_db2 * np.eye(count)
         prior[count : count + 2, count : count + 2] = DIRECTION_SD_DB**2 * np.eye(2)
         prior[count + 2 :, count + 2 :] = SHADOWING_SD_DB**2 * np.eye(count)
-        self.mean = np.zeros((devices, 1, len(prior)))
-        self.covariance = np.tile(prior, (devices, 1, 1, 1))
+        super().__init__(devices, prior)
         self._heard_ns = np.zeros((devices, count), np.int64)
         self._missed_ns = np.zeros((devices, count), np.int64)
         self.stray = STRAY_AT_FIRST  # the variance of signals at this site, in that of the constants above
@@ -181,27 +173,6 @@ class RssiEvidence:
         for device in devices:
             self._grid.leave(device, position, share)
 
-    def add(self, weights: Floats) -> None:
-        """A column for a new body; its offsets start from what is believed of each device so far, `weights`
-        (devices, columns) saying which hypothesis to believe."""
-        mean, covariance = mixed(weights, self.mean, self.covariance)
-        self.mean = np.concatenate((self.mean, mean[:, None]), axis=1)
-        self.covariance = np.concatenate((self.covariance, covariance[:, None]), axis=1)
-
-    def remove(self, column: int, weights: Floats) -> None:
-        """Drop a body's column; "nobody" keeps what it knew, `weights` (devices, 2) of nobody and of the body."""
-        pair = [0, column]
-        self.mean[:, 0], self.covariance[:, 0] = mixed(weights, self.mean[:, pair], self.covariance[:, pair])
-        self.mean = np.delete(self.mean, column, axis=1)
-        self.covariance = np.delete(self.covariance, column, axis=1)
-
-    def blend(self, column: int, other: int, share: Floats) -> None:
-        """Let a share (devices,) of hypothesis `other`'s belief flow into `column`'s: they may have swapped."""
-        weights = np.column_stack((1 - share, share))
-        pair = [column, other]
-        mean, covariance = mixed(weights, self.mean[:, pair], self.covariance[:, pair])
-        self.mean[:, column], self.covariance[:, column] = mean, covariance
-
     def state(self) -> dict[str, Any]:
         heard = {"heard_ns": self._heard_ns, "missed_ns": self._missed_ns}
         return {"mean": self.mean, "covariance": self.covariance, **heard, "stray": self.stray}
@@ -209,15 +180,6 @@ class RssiEvidence:
     def load(self, state: dict[str, Any]) -> None:
         self.mean, self.covariance = state["mean"], state["covariance"]
         self._heard_ns, self._missed_ns, self.stray = state["heard_ns"], state["missed_ns"], state["stray"]
-
-
-def mixed(weights: Floats, mean: Floats, covariance: Floats) -> tuple[Floats, Floats]:
-    """The Gaussian (D,S), (D,S,S) with the moments of a mixture: weights (D,K), mean (D,K,S), covariance (D,K,S,S)."""
-    share = weights / np.maximum(weights.sum(axis=1, keepdims=True), 1e-12)
-    centre = np.einsum("dk,dks->ds", share, mean)
-    apart = mean - centre[:, None]
-    spread = np.einsum("dk,dkst->dst", share, covariance) + np.einsum("dk,dks,dkt->dst", share, apart, apart)
-    return centre, spread
 
 
 def _dot(first: Floats, second: Floats) -> Floats:
