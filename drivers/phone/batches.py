@@ -53,7 +53,7 @@ def seconds(source: str, samples: Mapping[str, Samples], scans: Sequence[Scan]) 
     nothing is known before it could be.
     """
     latest = {second_of(scan.heard_ns): scan for scan in sorted(scans, key=lambda scan: scan.heard_ns)}
-    cut = {name: _cut(stream) for name, stream in samples.items()}
+    cut = {name: cut_seconds(stream) for name, stream in samples.items()}
     ends = sorted(set(latest).union(*(pieces for pieces in cut.values())))
     for seq, end_ns in enumerate(ends):
         yield batch(source, end_ns, {name: pieces.get(end_ns) for name, pieces in cut.items()}, latest.get(end_ns), seq)
@@ -76,7 +76,7 @@ def batch(
     )
 
 
-def _cut(stream: Samples) -> dict[int, Samples]:
+def cut_seconds(stream: Samples) -> dict[int, Samples]:
     """The samples of each second, by the second's end."""
     if not len(stream.t_ns):
         return {}

@@ -58,6 +58,11 @@ def enrolled_pseudonym(key: bytes, address: str) -> str:
     return _name("dev", key, b"enrolled " + _bytes_of(address))
 
 
+def access_point_pseudonym(key: bytes, address: str) -> str:
+    """The lasting pseudonym of an access point that phones hear. Raises ValueError where `address` is no address."""
+    return _name("ap", key, b"access point " + _bytes_of(address))
+
+
 def load_key(path: str | Path) -> bytes:
     """The site's 32-byte secret; made at random, readable by its owner only, where there is none yet.
 
