@@ -19,6 +19,7 @@ LONGEST_WINDOW_NS = 10 * SECOND_NS  # what a WiFi window may promise
 GONE_BACK_NS = 10 * SECOND_NS  # a source this far behind all time is no straggler
 GONE_BACK_AFTER_NS = 2 * SECOND_NS
 HEARTBEAT_LATENCY_NS = 400_000_000  # a heartbeat at t promises nothing older than this will follow (design section 4)
+QUIET_ROUNDS = 4  # a phone that misses so many rounds of all phones' positions is silent
 
 Key = tuple[int, str, str, int]
 
@@ -33,7 +34,8 @@ class Reorder:
         self._newest: dict[str, int] = {}  # per source, the newest time it has spoken of
         self._promised: dict[str, int] = {}  # per source, nothing older than this will follow
         self._claimed: dict[str, int] = {}  # the same with refused messages counted in: two that agree are right
-        self._phones: dict[str, int] = {}  # per phone, the newest time it has spoken of, where there is no sensor
+        self._phones: dict[str, int] = {}  # the same of phones, while there is no sensor
+        self._quiet: dict[str, int] = {}  # per phone, how many positions others have sent since its last
         self._heap: list[tuple[Key, Message]] = []
         self._waiting: set[Key] = set()  # the keys in the heap
         self._back: dict[str, int] = {}  # per source, since when it speaks of times long past; while nobody does else
@@ -84,7 +86,7 @@ class Reorder:
     def _push_position(self, message: PhonePosition) -> int:
         key: Key = (message.t_ns, message.topic, message.source, message.seq)
         if not self._newest:
-            self._phones[message.source] = message.t_ns
+            self._note_phone(message)
         ahead_ns = message.t_ns - self._horizon_ns()
         if ahead_ns > self._future_ns:
             self._count("future", message.source)
@@ -96,6 +98,15 @@ class Reorder:
         self._waiting.add(key)
         self._advance()
         return 0
+
+    def _note_phone(self, message: PhonePosition) -> None:
+        """Where no sensor tells the time, phones do; those that fall silent, and have no heartbeat, no more."""
+        self._phones[message.source] = message.t_ns
+        self._quiet = {name: self._quiet.get(name, 0) + 1 for name in self._phones}
+        self._quiet[message.source] = 0
+        silent = [name for name, others in self._quiet.items() if others >= QUIET_ROUNDS * len(self._phones)]
+        for name in silent:
+            del self._phones[name], self._quiet[name]
 
     def released(self) -> Iterator[Message]:
         """The messages up to the watermark, in total order but for positions that came late."""
@@ -153,6 +164,7 @@ class Reorder:
             "promised": self._promised,
             "claimed": self._claimed,
             "phones": self._phones,
+            "quiet": self._quiet,
             "waiting": [encode(message) for _, message in sorted(self._heap, key=lambda entry: entry[0])],
             "back": self._back,
             "last": list(self._last),
@@ -166,7 +178,7 @@ class Reorder:
         buffer._newest = dict(state["newest"])
         buffer._promised = dict(state["promised"])
         buffer._claimed = dict(state["claimed"])
-        buffer._phones = dict(state["phones"])
+        buffer._phones, buffer._quiet = dict(state["phones"]), dict(state["quiet"])
         for body in state["waiting"]:
             message = decode(body)
             key = (message.t_ns, message.topic, message.source, message.seq)
