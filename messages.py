@@ -213,8 +213,8 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     id: the identity's name, or an anonymous id (`anon-7`). x_m, y_m: position in the site frame.
     covariance_m2: (xx, xy, yy). velocity_m_s: (x, y). candidates: (name, probability), most probable first, with
     "unknown" among them, summing to 1. state: `confirmed` (this named identity is this body), `tentative` (a named
-    identity, not yet sure which body: the position is the posterior mean), `wireless` (a named identity that no
-    camera or radar sees), `anonymous` (a body without a confirmed name, or that nobody has seen for seconds).
+    identity, not yet sure which body: the position is the middle of where they may be), `wireless` (a named identity
+    that no camera or radar sees), `anonymous` (a body without a confirmed name, or that nobody has seen for seconds).
     sources: the sensors that contributed lately. since_ns: since when it has this id. revises: the id this one
     replaced, when later evidence corrected an earlier answer. track: the body's number, None without one.
     """

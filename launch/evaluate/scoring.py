@@ -176,7 +176,7 @@ def placed(people: tuple[Person, ...]) -> tuple[Person, ...]:
 
 def bodies(people: tuple[Person, ...]) -> list[Person]:
     """The people with a track, one a track, in order of its number: the body itself before a tentative identity,
-    which is published at its posterior mean."""
+    which is published at the middle of where it may be."""
     tracks: dict[int, Person] = {}
     for person in people:
         if person.track is not None and (person.track not in tracks or person.state in ("confirmed", "anonymous")):
