@@ -31,7 +31,8 @@ def process_table(
     record_to: str = "",
     sensors: bool = True,
 ) -> list[Process]:
-    """The rows of a site: hub, recorder, fusion, page, each sensor, and the simulator where something is simulated.
+    """The rows of a site: hub, recorder, fusion, page, each sensor, the phones' gateway where there are phones, and the
+    simulator where something is simulated.
 
     record_to: the session file, "" for none. sensors: False leaves out their rows, and the simulator's.
     """
@@ -58,8 +59,11 @@ def _sensor_rows(wiring: Wiring) -> list[Process]:
     site: Site = wiring.private
     rows = [_row(wiring, radar.id, "radar") for radar in site.radars]
     rows += [_row(wiring, camera.id, "camera") for camera in site.cameras]
-    # Only these see hardware addresses: the node that hears them, and the simulator that sends them.
+    # Only these see hardware addresses: the node that hears them, and the simulator that sends them. Only the phones'
+    # node and, of simulated phones, the simulator are given tokens.
     rows += [_row(wiring, sniffer.id, "wifi", private=True) for sniffer in site.sniffers]
+    if site.phones:
+        rows.append(_row(wiring, "phones", "phone", private=True))
     if wiring.is_simulated:
         rows.append(_row(wiring, "simulated", "simulated", private=True, options=wiring.options))
     return rows

@@ -43,6 +43,8 @@ def wire(site: Site, run_dir: str | Path, faults: str = "") -> Wiring:
     """
     options: dict[str, str] = {}
     wired = site
+    if site.phones and site.gateway.port == 0:
+        wired = site = replace(site, gateway=replace(site.gateway, port=free_port(site.gateway.host)))
     radars = [radar.id for radar in site.radars]
     parse_faults(faults, simulated_sensors(site), radars)  # now, where a person reads it, not in a process
     if has_simulated(site):
@@ -59,7 +61,7 @@ def has_simulated(site: Site) -> bool:
 def simulated_sensors(site: Site) -> list[str]:
     """The ids of the sensors that a virtual twin stands in for."""
     sources = [(radar.id, radar.data_port) for radar in site.radars]
-    sources += [(sensor.id, sensor.source) for sensor in (*site.cameras, *site.sniffers)]
+    sources += [(sensor.id, sensor.source) for sensor in (*site.cameras, *site.sniffers, *site.phones)]
     return [name for name, source in sources if source == SIMULATED]
 
 
@@ -106,7 +108,7 @@ def is_free(host: str, port: int) -> bool:
 
 
 def require_free(site: Site) -> None:
-    """Raise LaunchError where the site's bus or page could not listen."""
+    """Raise LaunchError where the site's bus, page or gateway could not listen."""
     if site.bus.port <= site.page.port < site.bus.port + 3:
         raise LaunchError(
             f"page.port = {site.page.port}: the bus takes {site.bus.port} to {site.bus.port + 2} (bus.port and the two "
@@ -119,6 +121,12 @@ def require_free(site: Site) -> None:
                 "(perhaps another whowhere) or not an address of this machine; choose another bus.port",
                 f"ss -ltnp 'sport = :{port}'",
             )
+    if site.phones and site.gateway.port and not is_free(site.gateway.host, site.gateway.port):
+        raise LaunchError(
+            f"gateway.port = {site.gateway.port}: {site.gateway.host}:{site.gateway.port} cannot be listened on: in use "
+            "by another program or not an address of this machine; choose another gateway.port",
+            f"ss -ltnp 'sport = :{site.gateway.port}'",
+        )
     if site.page.port and not is_free(site.page.host, site.page.port):
         raise LaunchError(
             f"page.port = {site.page.port}: {site.page.host}:{site.page.port} cannot be listened on: in use by another "
@@ -136,7 +144,8 @@ def with_free_ports(site: Site, page_port: int | None = None) -> Site:
         )
     bus = replace(site.bus, host="127.0.0.1", port=free_port(count=3))
     page = replace(site.page, host="127.0.0.1", port=page_port or free_port())
-    return replace(site, bus=bus, page=page)
+    gateway = replace(site.gateway, host="127.0.0.1", port=free_port()) if site.phones else site.gateway
+    return replace(site, bus=bus, page=page, gateway=gateway)
 
 
 def _with_twins(site: Site, run_dir: Path, http_port: int) -> Site:
@@ -156,4 +165,8 @@ def _with_twins(site: Site, run_dir: Path, http_port: int) -> Site:
         replace(sniffer, source=f"pcap:{run_dir / f'{sniffer.id}.pcap'}") if sniffer.source == SIMULATED else sniffer
         for sniffer in site.sniffers
     ]
-    return replace(site, radars=tuple(radars), cameras=tuple(cameras), sniffers=tuple(sniffers))
+    phones = [
+        replace(phone, token=phone.token or secrets.token_urlsafe(24)) if phone.source == SIMULATED else phone
+        for phone in site.phones
+    ]
+    return replace(site, radars=tuple(radars), cameras=tuple(cameras), sniffers=tuple(sniffers), phones=tuple(phones))

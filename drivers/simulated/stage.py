@@ -1,6 +1,7 @@
 """All virtual twins of a site on one stage, driven by whoever calls `step` with the time; the node does, in real time.
 
-It starts no process and publishes nothing. The only threads are the HTTP server's, one for each viewer of a camera.
+It starts no process and publishes nothing. The only threads are the HTTP server's, one for each viewer of a camera,
+and one that uploads what simulated phones measure.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,9 +10,11 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from ...messages import Truth
-from ...sitefile import Site, Sniffer
+from ...sitefile import SIMULATED, Site, Sniffer
 from .camera import CameraTwin, MjpegServer
 from .faults import Condition, Faults
+from .phones import simulated_phones
+from .phones_twin import Courier, PhoneTwin
 from .radar import RadarTwin
 from .radio import Air
 from .streams import TRUTH_PERIOD_NS, Witness
@@ -41,7 +44,9 @@ class Stage:
         radars = [radar for radar in site.radars if Path(radar.data_port).parent == run_dir]
         cameras = [camera for camera in site.cameras if camera.source.endswith(f":{http_port}/{camera.id}.mjpeg")]
         sniffers = [s for s in site.sniffers if Path(s.source.removeprefix("pcap:")).parent == run_dir]
-        ids = [sensor.id for sensor in (*radars, *cameras, *sniffers)]
+        phones = simulated_phones(self.world)
+        told = [phone for phone in site.phones if phone.source == SIMULATED]
+        ids = [sensor.id for sensor in (*radars, *cameras, *sniffers, *told)]
         self.faults = Faults(faults, ids, run_dir / FAULTS_FILE, [radar.id for radar in radars])
         self._witness = Witness(self.world)
         self.world.people_at(now_ns)  # catch up before anything is promised
@@ -49,17 +54,25 @@ class Stage:
         self._twins: list[Twin] = [RadarTwin(self.world, radar, run_dir) for radar in radars]
         self._twins += screens
         self._twins += _sniffer_twins(self.world, sniffers, run_dir, now_ns)
+        self._courier = Courier(site.gateway, len(phones)) if phones else None
+        if self._courier:
+            carried: list[Twin] = [PhoneTwin(each, self._courier, row, now_ns) for row, each in enumerate(phones)]
+            self._twins += carried
         self._server = MjpegServer(http_port, {twin.id: twin.screen for twin in screens})
         self._due = {twin.id: now_ns for twin in self._twins}
         self._truth_ns = now_ns
 
     def __enter__(self) -> Self:
         self._server.__enter__()
+        if self._courier:
+            self._courier.__enter__()
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for twin in self._twins:
             twin.close()
+        if self._courier:
+            self._courier.__exit__(kind, error, trace)
         self._server.__exit__(kind, error, trace)
 
     @property

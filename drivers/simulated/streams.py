@@ -18,6 +18,7 @@ from .camera import exposure_phase
 from .echoes import Echoes
 from .glimpses import HISTOGRAM, Glimpses
 from .optics import View
+from .phones import phone_batches, simulated_phones
 from .radio import Air
 from .world import World
 
@@ -25,14 +26,15 @@ EPOCH_NS = 1_760_000_000_000_000_000  # any round instant: a stream must not dep
 RADAR_PERIOD_NS = 100_000_000
 TRUTH_PERIOD_NS = 100_000_000
 CHANNEL = 6
-KINDS = ("radar", "camera", "wifi", "truth")
+KINDS = ("radar", "camera", "wifi", "phone", "truth")
 
 
 def streams(site: Site, seconds: float, epoch_ns: int = EPOCH_NS, kinds: Sequence[str] = KINDS) -> Iterator[Message]:
     """All messages of the first `seconds` of the site's world, numbered, ordered by (t_ns, topic).
 
     Devices in `wifi` messages are the strings of the given site's consenting identities: give the published site to
-    get its pseudonyms. Raises SiteError for cameras without a pinhole pose."""
+    get its pseudonyms. `phone` messages are those of the site's simulated phones. Raises SiteError for cameras without
+    a pinhole pose."""
     world = World(site, epoch_ns)
     end_ns = epoch_ns + int(seconds * 1e9)
     parts: list[Iterator[Message]] = []
@@ -43,6 +45,8 @@ def streams(site: Site, seconds: float, epoch_ns: int = EPOCH_NS, kinds: Sequenc
     if "wifi" in kinds:
         air = Air(world)
         parts += [_wifi(air, row, end_ns) for row in range(len(site.sniffers))]
+    if "phone" in kinds:
+        parts += [phone_batches(phone, end_ns) for phone in simulated_phones(world)]
     if "truth" in kinds:
         parts.append(_truth(world, end_ns))
     counts: dict[str, int] = {}
