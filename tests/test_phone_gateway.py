@@ -154,7 +154,7 @@ def test_a_slow_sensor_and_a_missing_one_are_taken_and_counted() -> None:
 
 def test_a_scan_comes_once_with_its_age_and_under_pseudonyms() -> None:
     scan = {"t_ms": at(2.4) / 1e6, "heard": [*HEARD, {"bssid": "aa:bb:cc:00:00:03", "dbm": -60, "age_s": 40}]}
-    batches, taking = run([(n + 1.02, ours(n, n + 1, **({"scans": [scan]} if n == 2 else {}))) for n in range(6)])
+    batches, taking = run([(n + 1.02, ours(n, n + 1, scans=[scan] if n == 2 else [])) for n in range(6)])
     with_scan = [batch for batch in batches if batch.scan]
     assert len(with_scan) == 1
     assert with_scan[0].t_ns == at(3)

@@ -20,6 +20,7 @@ from .uploads import STALE_NS, Upload, parse
 
 ORDER_NS = SECOND_NS  # how long a second with a hole waits for what overtook it, once later data is here
 SHORTEST_WAIT_NS, LONGEST_WAIT_NS = 2 * SECOND_NS, 30 * SECOND_NS  # ... and where no later data comes
+EDGE_NS = SECOND_NS // 100  # with a sample this near to its end, nothing more of a second can come at 50 Hz
 HOLE_NS = 3 * SECOND_NS // 10  # more than twice the period of a 10 Hz sensor
 OLDEST_NS = 3600 * SECOND_NS  # what was sensed longer ago than this is of no use
 ASTRAY_NS = 1800 * SECOND_NS  # from the upload's middle: a damaged time
@@ -130,7 +131,9 @@ class _Phone:
         if not newest_ns:
             return
         self._between_ns = max(self._between_ns, span_ns)
-        lag_ns = now_ns - (upload.sent_ns if upload.sent_ns is not None else newest_ns)
+        sent_ns = upload.sent_ns or newest_ns
+        is_likely = -SECOND_NS <= sent_ns - newest_ns <= OLDEST_NS  # else the app does not mean what we do
+        lag_ns = now_ns - (sent_ns if is_likely else newest_ns)
         before = self._clock.corrections
         if self._clock.hear(lag_ns):
             self._counters["clock_corrections"] += self._clock.corrections - before
@@ -154,7 +157,7 @@ class _Phone:
     def _is_ready(self, end_ns: int, now_ns: int) -> bool:
         second = self._open[end_ns]
         if self._latest and all(
-            latest_ns > end_ns for latest_ns in self._latest.values() if latest_ns > end_ns - 2 * SECOND_NS
+            latest_ns > end_ns - EDGE_NS for latest_ns in self._latest.values() if latest_ns > end_ns - 2 * SECOND_NS
         ):
             follows = self._given_ns == end_ns - SECOND_NS
             return (follows and second.is_whole(end_ns)) or now_ns >= second.heard_ns + ORDER_NS

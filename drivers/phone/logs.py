@@ -81,7 +81,7 @@ def read_walk(path: str | Path, pseudonym: Callable[[str], str] = str.lower, fre
     text = _text(path)
     if "\tTYPE_" in text:
         rows = _read_mall(text, pseudonym, round(fresh_s * SECOND_NS))
-    elif "<data " in text[:1000]:
+    elif "<data " in text[:1000] or '<a t="' in text:
         rows = _read_office(text, pseudonym)
         _read_office_waypoints(path.with_suffix(".csv"), text, rows)
     else:
