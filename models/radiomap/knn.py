@@ -44,9 +44,13 @@ class Fixes:
 
 
 class Locator:
-    """Locates scans on one map. kind: "sorensen" (good) or "euclidean" (naive). Raises MapError for another kind."""
+    """Locates scans on one map. kind: "sorensen" (good) or "euclidean" (naive). Raises MapError for another kind.
 
-    def __init__(self, radio_map: FingerprintMap, kind: str = "sorensen", k: int | None = None) -> None:
+    power: to which the linear levels are raised first; above 1, strong access points count for more."""
+
+    def __init__(
+        self, radio_map: FingerprintMap, kind: str = "sorensen", k: int | None = None, power: float = 1.0
+    ) -> None:
         if kind not in ("sorensen", "euclidean"):
             raise MapError(f'no locator is called "{kind}": sorensen, euclidean')
         self.map = radio_map
@@ -55,26 +59,39 @@ class Locator:
         few = max(3, round(float(np.sqrt(len(radio_map.position_m)))))
         self._k = min(k or (min(K_GOOD, few) if kind == "sorensen" else K_NAIVE), len(radio_map.position_m))
         self._column = {bssid: j for j, bssid in enumerate(radio_map.bssids)}
-        self._levels = np.ascontiguousarray(linear(radio_map.rssi_dbm).T)  # (m,n): a scan needs a few rows of it
-        power = self._levels if kind == "sorensen" else self._levels**2
-        self._total = power.sum(axis=0)
+        self._power = power
+        levels = self._raised(linear(radio_map.rssi_dbm))
+        self._levels = np.ascontiguousarray(levels.T)  # (m,n): a scan needs a few rows of it
+        self._total = (self._levels if kind == "sorensen" else self._levels**2).sum(axis=0)
         calibration = {**UNCALIBRATED, **radio_map.card.get("calibration", {})}
         self._scatter, self._floor_m2 = float(calibration["scatter"]), float(calibration["floor_m"]) ** 2
 
     def locate(self, scan: Mapping[str, float]) -> Fix | None:
         """Where a scan {bssid: dBm} was taken; None if it holds no access point that the map knows."""
-        row = np.full((1, len(self._column)), np.nan, np.float32)
-        for bssid, rssi_dbm in scan.items():
-            if (column := self._column.get(bssid)) is not None:
-                row[0, column] = rssi_dbm
-        fixes = self.locate_many(row)
+        fixes = self.locate_many(self._row(scan))
         if not fixes.shared[0]:
             return None
         return Fix(fixes.position_m[0], fixes.covariance_m2[0], int(fixes.shared[0]))
 
+    def distances(self, scan: Mapping[str, float]) -> tuple[F32, int]:
+        """How unlike a scan {bssid: dBm} every fingerprint of the map is (n,), and how many of its access points the
+        map knows; access points the map does not know are left out."""
+        level = self._raised(linear(self._row(scan))[0])
+        return self._distances(level), int(np.count_nonzero(level))
+
+    def _row(self, scan: Mapping[str, float]) -> F32:
+        row = np.full((1, len(self._column)), np.nan, np.float32)
+        for bssid, rssi_dbm in scan.items():
+            if (column := self._column.get(bssid)) is not None:
+                row[0, column] = rssi_dbm
+        return row
+
+    def _raised(self, levels: F32) -> F32:
+        return levels if self._power == 1.0 else (levels**self._power).astype(np.float32)
+
     def locate_many(self, rssi_dbm: F32, *, without: npt.NDArray[np.bool_] | None = None) -> Fixes:
         """Locate scans (k,m), columns as the map's, NaN = not heard. without: (k,n) rows a scan may not be near to."""
-        levels = linear(rssi_dbm)
+        levels = self._raised(linear(rssi_dbm))
         size, wanted = len(levels), self._k
         chosen, distance = np.zeros((size, wanted), np.int64), np.ones((size, wanted))
         for i, level in enumerate(levels):
