@@ -1,0 +1,166 @@
+"""Keep a radio map true from a batch of scans without places: the updater that is shipped.
+
+The recipe: place the batch by the access points that survived (`placing`), say which are gone, new or changed
+(`changes`), let every surveyed fingerprint draw what it would hear now from the scans most like it (`columns`), and
+put the batch's scans beside them. Each update is tried on a part of the batch it has not seen and on the old map's own
+places first (`trial`): a map that would locate worse is not given out.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .changes import Changes, changes
+from .columns import donors, drawn, renewed
+from .knn import calibrated, linear
+from .maps import F32, FingerprintMap, MapError
+from .placing import Placed, place_scans, sorensen
+from .scans import Scans
+
+LEAST_SCANS = 30
+LEAST_SHARED = 3  # access points that map and batch must share
+LEAST_LOCATED = 0.25  # share of the scans that hear one of them
+LEAST_SCALE = 0.02  # Sorensen distance; below it the own distances are rounding
+MISFIT = 1.3  # times the map's own distances between neighbouring places
+LEAST_SPREAD = 0.35  # of the map's own extent
+MOSTLY_NEW = 0.6  # share of what is heard that the map does not know
+OLD_ROWS = 4  # surveyed fingerprints kept per scan of the batch where most is new
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Update:
+    """What an update would be. map: the new one; placed: where its scans were taken; changes: access points."""
+
+    map: FingerprintMap
+    placed: Placed
+    changes: Changes
+    counts: dict[str, Any] = field(default_factory=dict)
+
+
+def updated(old: FingerprintMap, scans: Scans, *, version: str, seed: int = 0) -> Update:
+    """The updated map, without trying it first. Raises MapError, in one sentence, where the batch cannot be placed."""
+    old = surveyed(old)
+    kept, known, batch_known = _shared(old, scans)
+    refuse_misfit(old, known, batch_known)
+    heard = scans.columns(scans.heard())
+    placed = place_scans(old.position_m, known, batch_known, heard, scans.t_s)
+    refuse_one_spot(old, placed)
+    new = _unknown(old, scans)
+    found = changes(old.bssids, old.rssi_dbm, scans.columns(old.bssids), new, placed)
+    bssids, levels = _columns(old, scans, kept, found, placed, np.random.default_rng(seed))
+    fresh = scans.columns(bssids)
+    rows = _thinned(old, scans, new)
+    count = {"scans": len(scans), "shared": len(kept), "surveyed_rows": len(rows)}
+    card = {"calibration": old.card.get("calibration", {}), "surveyed_rows": len(rows)}
+    new_map = FingerprintMap(
+        old.name,
+        version,
+        bssids,
+        np.vstack([old.position_m[rows], placed.position_m]),
+        np.vstack([levels[rows], fresh]),
+        card,
+    )
+    return Update(calibrated(new_map, seed) if len(rows) > 3 else new_map, placed, found, count)
+
+
+def surveyed(radio_map: FingerprintMap) -> FingerprintMap:
+    """The map without the scans that an earlier update put beside the survey: they are replaced, never piled up."""
+    rows = radio_map.card.get("surveyed_rows")
+    if not isinstance(rows, int) or not 0 < rows < len(radio_map.position_m):
+        return radio_map
+    return radio_map.changed(position_m=radio_map.position_m[:rows], rssi_dbm=radio_map.rssi_dbm[:rows])
+
+
+def refuse_misfit(old: FingerprintMap, known: F32, batch_known: F32) -> None:
+    """Raise MapError for scans that are less like the map than neighbouring places of the map are like each other."""
+    misfit = fit(old, known, batch_known)
+    if misfit > MISFIT:
+        raise MapError(
+            f"the scans do not fit the map: {misfit:.2f} times as far from it as its own neighbouring places are "
+            f"({MISFIT:g} is the limit); levels are shifted, or this is another site's map"
+        )
+
+
+def fit(old: FingerprintMap, known: F32, batch_known: F32) -> float:
+    """Median distance of the scans to the nearest fingerprint, in units of the same for fingerprints left out.
+
+    Only scans that hear several known access points can tell: 0 where there are too few of them.
+    """
+    levels = linear(known)
+    many = np.flatnonzero((~np.isnan(known)).sum(axis=1) >= LEAST_SHARED)
+    telling = (~np.isnan(batch_known)).sum(axis=1) >= LEAST_SHARED
+    if len(many) < LEAST_SCANS or telling.sum() < LEAST_SCANS:
+        return 0.0
+    left_out = np.sort(np.random.default_rng(0).permutation(many)[:300])
+    apart = np.hypot(*(old.position_m[left_out, None] - old.position_m[None]).transpose(2, 0, 1))
+    own = sorensen(levels, levels[left_out])
+    own[apart < 0.5] = np.inf
+    scale = max(float(np.median(own.min(axis=1))), LEAST_SCALE)
+    return float(np.median(sorensen(levels, linear(batch_known[telling])).min(axis=1))) / scale
+
+
+def refuse_one_spot(old: FingerprintMap, placed: Placed) -> None:
+    """Raise MapError for a batch that was taken in a corner of the map: the rest of it would be told from there."""
+    middle = placed.at @ placed.places_m
+    spread = float(np.sqrt(middle.var(axis=0).sum() / max(old.position_m.var(axis=0).sum(), 1e-9)))
+    if spread < LEAST_SPREAD:
+        raise MapError(
+            f"the batch was taken mostly at one spot: its scans spread over {spread:.0%} of the map's extent "
+            f"({LEAST_SPREAD:.0%} are needed)"
+        )
+
+
+def _shared(old: FingerprintMap, scans: Scans) -> tuple[tuple[str, ...], F32, F32]:
+    """The access points that both hear, and the levels of map and batch for them."""
+    if len(scans) < LEAST_SCANS:
+        raise MapError(f"{len(scans)} scans are too few for an update: {LEAST_SCANS} are needed")
+    ever = set(scans.heard())
+    at = [j for j, bssid in enumerate(old.bssids) if bssid in ever]
+    kept = tuple(old.bssids[j] for j in at)
+    if len(kept) < LEAST_SHARED:
+        raise MapError(f"the batch and the map share {len(kept)} access points: {LEAST_SHARED} are needed to place it")
+    batch = scans.columns(kept)
+    located = float((~np.isnan(batch)).any(axis=1).mean())
+    if located < LEAST_LOCATED:
+        raise MapError(f"only {located:.0%} of the scans hear an access point that the map knows")
+    return kept, old.rssi_dbm[:, at], batch
+
+
+def _unknown(old: FingerprintMap, scans: Scans) -> dict[str, int]:
+    """How many scans hear each access point that the map does not know."""
+    heard = (~np.isnan(scans.rssi_dbm)).sum(axis=0)
+    known = set(old.bssids)
+    return {b: int(n) for b, n in zip(scans.bssids, heard, strict=True) if n and b not in known}
+
+
+def _columns(
+    old: FingerprintMap, scans: Scans, kept: tuple[str, ...], found: Changes, placed: Placed, rng: np.random.Generator
+) -> tuple[tuple[str, ...], F32]:
+    """The names of the new map's access points, and what its surveyed fingerprints hear of them."""
+    left = tuple(b for b in old.bssids if b not in set(found.removed))
+    column = {bssid: j for j, bssid in enumerate(old.bssids)}
+    levels = old.rssi_dbm[:, [column[b] for b in left]].copy()
+    for bssid, shift_db in found.shift_db.items():
+        levels[:, left.index(bssid)] += shift_db
+    # access points that moved tell nothing about where a scan was taken
+    steady = [b for b in kept if b in set(left) - set(found.moved)] or list(kept)
+    known = levels[:, [left.index(b) for b in steady if b in left]]
+    chosen, weight = donors(known, scans.columns(tuple(steady)), old.position_m, placed.position_m)
+    fresh = drawn(chosen, weight, scans.columns(left), rng)
+    mixed = renewed(levels, fresh, rng)
+    for j, bssid in enumerate(left):
+        if bssid in found.moved:
+            mixed[:, j] = fresh[:, j]
+        elif bssid in found.unheard:
+            mixed[:, j] = levels[:, j]
+    added = drawn(chosen, weight, scans.columns(found.added), rng)
+    return left + found.added, np.clip(np.hstack([mixed, added]), -120.0, 20.0)
+
+
+def _thinned(old: FingerprintMap, scans: Scans, new: dict[str, int]) -> np.ndarray:
+    """Rows of the survey to keep: where most of what is heard is new they are mostly guessed, and must not outvote."""
+    total = int((~np.isnan(scans.rssi_dbm)).sum())
+    if sum(new.values()) < MOSTLY_NEW * total:
+        return np.arange(len(old.position_m))
+    return np.arange(0, len(old.position_m), max(1, len(old.position_m) // (OLD_ROWS * len(scans))))
