@@ -3,7 +3,7 @@
 The recipe: place the batch by the access points that survived (`placing`), say which are gone, new or changed
 (`changes`), let every surveyed fingerprint draw what it would hear now from the scans most like it (`columns`), and
 put the batch's scans beside them. Each update is tried on a part of the batch it has not seen and on the old map's own
-places first (`trial`): a map that would locate worse is not given out.
+places first (`rehearsal`): a map that would locate worse is not given out.
 """
 
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ LEAST_SHARED = 3  # access points that map and batch must share
 LEAST_LOCATED = 0.25  # share of the scans that hear one of them
 LEAST_SCALE = 0.02  # Sorensen distance; below it the own distances are rounding
 MISFIT = 1.3  # times the map's own distances between neighbouring places
-LEAST_SPREAD = 0.35  # of the map's own extent
+LEAST_SPREAD = 0.55  # of the map's own extent
 MOSTLY_NEW = 0.6  # share of what is heard that the map does not know
 OLD_ROWS = 4  # surveyed fingerprints kept per scan of the batch where most is new
 
