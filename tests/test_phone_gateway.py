@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from whowhere.drivers.phone.batches import SECOND_NS
-from whowhere.drivers.phone.clock import UPLOADS_AFTER, PhoneClock
+from whowhere.drivers.phone.clock import PhoneClock
 from whowhere.drivers.phone.gateway import MOST_SAMPLES, Uploads
 from whowhere.drivers.phone.uploads import BadUpload, parse
 from whowhere.messages import PhoneBatch, decode, encode
@@ -128,13 +128,27 @@ def test_late_uploads_of_a_phone_with_a_right_clock_keep_their_times() -> None:
     assert instants(batches) == [round(n / 50, 3) for n in range(27 * 50) if n != 250]
 
 
-def test_a_clock_that_jumps_while_it_runs_is_corrected_and_nothing_comes_twice() -> None:
+def test_a_clock_that_jumps_while_it_runs_is_corrected() -> None:
+    """Ahead at once, since nothing is sent before it is measured; behind after half a minute, which may be a delay."""
     clock = PhoneClock()
-    assert clock.hear(SECOND_NS // 10)
-    assert [clock.hear(-300 * SECOND_NS) for _ in range(3)] == [False, False, True]
+    assert clock.hear(at(0), SECOND_NS // 10)
+    assert [clock.hear(at(300 + n), -300 * SECOND_NS) for n in range(3)] == [False, False, True]
     assert clock.offset_ns == -300 * SECOND_NS
-    assert all(clock.hear(-300 * SECOND_NS + 400 * SECOND_NS) for _ in range(UPLOADS_AFTER))  # late: still trusted
+    assert all(clock.hear(at(10 + n), 100 * SECOND_NS) for n in range(30))
+    assert clock.offset_ns == -300 * SECOND_NS
+    assert clock.hear(at(40), 100 * SECOND_NS)
     assert clock.offset_ns == 100 * SECOND_NS
+
+
+@pytest.mark.parametrize("step_s", [0.2, 1.0, 5.0])
+def test_a_backlog_is_no_wrong_clock_even_of_a_phone_never_heard_before(step_s: float) -> None:
+    """The node has just been started; the phone works off half a minute in one."""
+    count = round(30 / step_s)
+    kept = [(30.5 + n * 0.02, ours(n * step_s, (n + 1) * step_s, sensors=("acc",))) for n in range(count)]
+    batches, taking = run([*kept, (33.02, ours(30, 33)), (34.02, ours(33, 34))])
+    assert taking.counters["clock_corrections"] == 0
+    assert len(instants(batches)) > 33 * 50
+    assert taking.detail == ""
 
 
 def test_the_time_of_sending_tells_a_delay_from_a_wrong_clock() -> None:

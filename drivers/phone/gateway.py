@@ -26,7 +26,7 @@ OLDEST_NS = 3600 * SECOND_NS  # what was sensed longer ago than this is of no us
 ASTRAY_NS = 1800 * SECOND_NS  # from the upload's middle: a damaged time
 MOST_SECONDS = 600  # of one upload, the newest; and of one phone, waiting
 MOST_SAMPLES = 1000  # of one sensor and second
-MOST_HELD, LONGEST_HELD_NS = 8, 10 * SECOND_NS  # uploads that wait until it is known whether a clock is wrong
+MOST_HELD, LONGEST_HELD_NS = 12, 20 * SECOND_NS  # uploads that wait until it is known whether a clock is wrong
 REMEMBERED = 256  # bodies, by which a retry is known
 SLOW_HZ = 20
 COUNTED = ("uploads", "retries", "duplicates", "late", "ahead", "astray", "excess", "damaged", "stale",
@@ -133,9 +133,10 @@ class _Phone:
         self._between_ns = max(self._between_ns, span_ns)
         sent_ns = upload.sent_ns or newest_ns
         is_likely = -SECOND_NS <= sent_ns - newest_ns <= OLDEST_NS  # else the app does not mean what we do
-        lag_ns = now_ns - (sent_ns if is_likely else newest_ns)
+        phone_ns = sent_ns if is_likely else newest_ns
+        lag_ns = now_ns - phone_ns
         before = self._clock.corrections
-        if self._clock.hear(lag_ns):
+        if self._clock.hear(phone_ns, lag_ns):
             self._counters["clock_corrections"] += self._clock.corrections - before
             self._release()
             self._place(upload, now_ns)
