@@ -37,7 +37,7 @@ class Rehearsal:
 
 
 def tried(old: FingerprintMap, scans: Scans, *, version: str, seed: int = 0) -> Rehearsal:
-    """The updated map if the rehearsal bears it out, else the old one and why. Never raises for what is in the batch."""
+    """The updated map if the rehearsal bears it out, else the old one. Never raises for what is in the batch."""
     try:
         held = _held_out(len(scans), seed)
         first = updated(old, scans.rows(np.flatnonzero(~held)), version=version, seed=seed)

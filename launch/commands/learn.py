@@ -1,0 +1,41 @@
+"""Learn what the running system uses from what was recorded: a radio map from scans.
+
+Each thing that can be learnt is a row of the table below: a module of launch/ with add_arguments and run.
+"""
+
+import argparse
+from importlib import import_module
+from typing import Protocol, cast
+
+EXAMPLE = """
+whowhere learn radiomap scans.csv --map hall.map --out hall-2.map --report changes.html
+whowhere learn radiomap --from-session walk.mcap --out hall.map
+"""
+
+LEARNERS = {  # what: (module below launch/, what it does)
+    "radiomap": ("learning_radiomap", "keep a radio map true from scans without places, or make the first one"),
+}
+
+
+class Learner(Protocol):
+    """A module of launch/."""
+
+    __doc__: str | None
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None: ...
+    def run(self, args: argparse.Namespace) -> int: ...
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_subparsers(dest="what", metavar="WHAT", required=True)
+    for name, (module, text) in LEARNERS.items():
+        learner = _learner(module)
+        learner.add_arguments(what.add_parser(name, help=text, description=learner.__doc__))
+
+
+def run(args: argparse.Namespace) -> int:
+    return _learner(LEARNERS[args.what][0]).run(args)
+
+
+def _learner(module: str) -> Learner:
+    return cast(Learner, import_module(f"...{module}", __name__))
