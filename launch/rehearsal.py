@@ -1,5 +1,6 @@
 """A simulated site's sensors without processes, but through their real formats: UART bytes through the radar parser,
-captured frames through the WiFi parser and its windows, drawn pictures through JPEG and the people detector.
+captured frames through the WiFi parser and its windows, drawn pictures through JPEG and the people detector. Phones
+are the exception: their seconds are given as they would come out of the gateway.
 
 Time is the world's, so it runs as fast as the machine can draw and detect. What it leaves out is the transport: no
 port, no pseudo-terminal, no HTTP.
@@ -19,6 +20,7 @@ from ..drivers.simulated.camera import JPEG_QUALITY
 from ..drivers.simulated.echoes import Echoes
 from ..drivers.simulated.optics import View
 from ..drivers.simulated.painter import Painter
+from ..drivers.simulated.phones import PhoneSensors, phone_batches, simulated_phones
 from ..drivers.simulated.radar import BYTES_PER_S, CHUNK_BYTES
 from ..drivers.simulated.radio import Air
 from ..drivers.simulated.streams import RADAR_PERIOD_NS, TRUTH_PERIOD_NS, Witness, camera_times
@@ -32,6 +34,7 @@ from ..messages import CameraFrame, Message, numbered
 from ..sitefile import Camera, Radar, Site
 
 DETECTION_NS = 150_000_000  # from exposure to detection, typical of the real node
+UPLOAD_NS = 200_000_000  # from the end of a phone's second to its being whole here: 160 to 310 ms live
 
 Arrival = tuple[int, Message]  # arrival_ns, message
 
@@ -47,6 +50,7 @@ def rehearse(site: Site, seconds: float, epoch_ns: int, key: bytes) -> Iterator[
     parts += [_camera(world, camera, end_ns) for camera in site.cameras]
     air = Air(world)
     parts += [_sniffer(air, row, end_ns, key) for row in range(len(site.sniffers))]
+    parts += [_phone(phone, end_ns) for phone in simulated_phones(world)]
     counts: dict[str, int] = {}
     for arrival_ns, message in heapq.merge(*parts, key=lambda arrival: arrival[0]):
         yield arrival_ns, numbered(message, counts)
@@ -56,6 +60,11 @@ def _truth(world: World, end_ns: int) -> Iterator[Arrival]:
     witness = Witness(world)
     for t_ns in range(world.epoch_ns, end_ns, TRUTH_PERIOD_NS):
         yield t_ns, witness.truth(t_ns)
+
+
+def _phone(phone: PhoneSensors, end_ns: int) -> Iterator[Arrival]:
+    for batch in phone_batches(phone, end_ns):
+        yield batch.t_ns + UPLOAD_NS, batch
 
 
 def _radar(world: World, radar: Radar, end_ns: int) -> Iterator[Arrival]:

@@ -20,10 +20,11 @@ from ..nodes.bus import Received
 from ..nodes.ledger import Ledger
 from ..nodes.session import SessionWriter, model_hashes
 from ..sitefile import Site, published, site_as_json
-from .rehearsal import rehearse
+from .rehearsal import UPLOAD_NS, rehearse
 
-# From sensing to hearing about it, typical of the real nodes: UART line, exposure to detection, end of window.
-DELAY_NS = {"radar": 30_000_000, "camera": 150_000_000, "wifi": 100_000_000}
+# From sensing to hearing about it, typical of the real nodes: UART line, exposure to detection, end of window,
+# upload of a second.
+DELAY_NS = {"radar": 30_000_000, "camera": 150_000_000, "wifi": 100_000_000, "phone": UPLOAD_NS}
 
 
 @dataclass(slots=True)

@@ -123,8 +123,8 @@ def require_free(site: Site) -> None:
             )
     if site.phones and site.gateway.port and not is_free(site.gateway.host, site.gateway.port):
         raise LaunchError(
-            f"gateway.port = {site.gateway.port}: {site.gateway.host}:{site.gateway.port} cannot be listened on: in use "
-            "by another program or not an address of this machine; choose another gateway.port",
+            f"gateway.port = {site.gateway.port}: {site.gateway.host}:{site.gateway.port} cannot be listened on: in "
+            "use by another program or not an address of this machine; choose another gateway.port",
             f"ss -ltnp 'sport = :{site.gateway.port}'",
         )
     if site.page.port and not is_free(site.page.host, site.page.port):
