@@ -31,8 +31,8 @@ def process_table(
     record_to: str = "",
     sensors: bool = True,
 ) -> list[Process]:
-    """The rows of a site: hub, recorder, fusion, page, each sensor, the phones' gateway where there are phones, and the
-    simulator where something is simulated.
+    """The rows of a site: hub, recorder, page, fusion, positioning where phones have a radio map, each sensor, the
+    phones' gateway where there are phones, and the simulator where something is simulated.
 
     record_to: the session file, "" for none. sensors: False leaves out their rows, and the simulator's.
     """
@@ -40,6 +40,8 @@ def process_table(
     if record_to:
         rows.append(recorder_row(wiring, record_to))
     rows += [_row(wiring, "page", "page"), _row(wiring, "fusion", "fusion")]
+    if wiring.public.phones and "radiomap" in wiring.public.models:  # what is played is located, too
+        rows.append(_row(wiring, "positioning", "positioning"))
     if sensors:
         rows += _sensor_rows(wiring)
     return rows

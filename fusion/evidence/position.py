@@ -19,10 +19,10 @@ from ..wireless import WirelessGrid
 from .columns import Bodies, Columns
 from .wanderers import WALK_M2_PER_S, Wanderers, log_normal
 
-LASTING_SHARE, LASTING_S = 0.9, 8.0  # of the variance of a phone's positions (measured: docs/results)
+LASTING_SHARE, LASTING_S = 0.8, 4.0  # of the variance of a phone's positions (measured: docs/phone_positions.md)
 LEAST_M2 = 0.1  # of a position's variance: a phone is not the middle of its carrier
 OUTLIER_SHARE = 0.02  # one position in fifty is anywhere on the plan
-CAP_NATS = 3.0  # what one position may say at most
+CAP_NATS = 4.0  # what one position may say at most
 FORGOTTEN_S = 30.0  # after this long without a position nothing is known of the next one
 SOONEST_NS = 200_000_000  # of one phone, after the last position used
 LATEST_S = 6.0  # an older position says nothing of now

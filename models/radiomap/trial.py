@@ -110,6 +110,14 @@ class MapTrial:
         self.counters["swapped"] += 1
         return offered
 
+    def withdraw(self) -> FingerprintMap:
+        """Whoever works with the new map cannot: the map before is in force again."""
+        assert self._old is not None
+        self._new, self._old = self._old, None
+        self.counters["refused"] += 1
+        self._forget()
+        return self.in_force
+
     def see(self, location: Location) -> None:
         """Where the owner of a phone surely is: a confirmed body that somebody other than phones has just seen."""
         if location.state == "confirmed" and not self._eyes.isdisjoint(location.sources):
