@@ -1,14 +1,17 @@
-"""Score a session against its ground truth.
+"""Score a session against its ground truth, or a method on public recordings.
 
 `session` takes a recording of a simulated site (its truth is recorded too) and says how often the right name was on the
 right body, how far off the positions were, and how well probabilities were calibrated. The first 15 s are not scored.
 With --again the recorded sensor messages are fused anew by this version, so that two versions can be compared.
+`radiomap` scores updates of a radio map on the library data.
 """
 
 import argparse
 import json
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from ...messages import INPUT_KINDS, OUTPUT_KINDS, BadMessage, Message, decode
 from ...nodes.session import Session
@@ -18,19 +21,32 @@ from ..evaluate.session import evaluate, in_words, recorded
 EXAMPLE = """
 whowhere evaluate session demo.mcap
 whowhere evaluate session demo.mcap --again --json
+whowhere evaluate radiomap --data ../shared/data/positioning/library_months_01_11.tar.xz
 """
 
 
+EXPERIMENTS = {  # modules of launch/evaluate/ with add_arguments and run
+    "radiomap": "updates of a radio map, on the library data",
+}
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("what", choices=["session"], help="what to score")
-    parser.add_argument("file", metavar="FILE", help="a session file (.mcap)")
-    parser.add_argument(
+    what = parser.add_subparsers(dest="what", metavar="WHAT", required=True)
+    session = what.add_parser("session", help="a recording against the ground truth in it")
+    session.add_argument("file", metavar="FILE", help="a session file (.mcap)")
+    session.add_argument(
         "--again", action="store_true", help="fuse the sensor messages anew instead of scoring what was said"
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    session.add_argument("--json", action="store_true", help="print one JSON object")
+    for name, text in EXPERIMENTS.items():
+        experiment = what.add_parser(name, help=text)
+        experiment.add_argument("--json", action="store_true", help="print JSON")
+        _experiment(name).add_arguments(experiment)
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.what in EXPERIMENTS:
+        return _experiment(args.what).run(args)
     session = Session(Path(args.file))
     result = evaluate(_fused_anew(session) if args.again else recorded(session))
     if result["named_right"] is None:
@@ -43,6 +59,10 @@ def run(args: argparse.Namespace) -> int:
     else:
         print("\n".join(in_words({"ended": session.ended, **result})))
     return 0
+
+
+def _experiment(name: str) -> Any:
+    return import_module(f"...evaluate.{name}", __name__)
 
 
 def _fused_anew(session: Session) -> Iterator[tuple[Message, int | None]]:

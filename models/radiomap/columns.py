@@ -13,7 +13,7 @@ from .placing import sorensen
 
 DONORS = 20
 METRES = 0.03  # Sorensen distance that one metre is worth
-RENEWED = 0.5  # share of the surviving columns' entries drawn anew
+RENEWED = 0.4  # share of the surviving columns' entries drawn anew
 CHUNK = 1000
 
 

@@ -18,7 +18,7 @@ from .update import Update, surveyed, updated
 
 HELD_OUT = 0.2  # of the batch, in blocks of consecutive scans
 BLOCKS = 10
-WORSE_FORETOLD = 1.05
+WORSE_FORETOLD = 1.08
 WORSE_LOCATED = 1.12
 SURVEY_SCANS = 300
 HALVES = 2

@@ -24,6 +24,7 @@ LEAST_LOCATED = 0.25  # share of the scans that hear one of them
 LEAST_SCALE = 0.02  # Sorensen distance; below it the own distances are rounding
 MISFIT = 1.3  # times the map's own distances between neighbouring places
 LEAST_SPREAD = 0.55  # of the map's own extent
+WATCHED_BELOW = 0.10  # share of what is heard: so few new access points are named, but survivors locate better alone
 MOSTLY_NEW = 0.6  # share of what is heard that the map does not know
 OLD_ROWS = 4  # surveyed fingerprints kept per scan of the batch where most is new
 
@@ -48,10 +49,12 @@ def updated(old: FingerprintMap, scans: Scans, *, version: str, seed: int = 0) -
     refuse_one_spot(old, placed)
     new = _unknown(old, scans)
     found = changes(old.bssids, old.rssi_dbm, scans.columns(old.bssids), new, placed)
-    bssids, levels = _columns(old, scans, kept, found, placed, np.random.default_rng(seed))
+    entering = found.added if _new_share(scans, new) >= WATCHED_BELOW else ()
+    bssids, levels = _columns(old, scans, kept, found, entering, placed, np.random.default_rng(seed))
     fresh = scans.columns(bssids)
     rows = _thinned(old, scans, new)
-    count = {"scans": len(scans), "shared": len(kept), "surveyed_rows": len(rows)}
+    watched = [b for b in found.added if b not in entering]
+    count = {"scans": len(scans), "shared": len(kept), "surveyed_rows": len(rows), "watched": watched}
     card = {"calibration": old.card.get("calibration", {}), "surveyed_rows": len(rows)}
     new_map = FingerprintMap(
         old.name,
@@ -134,8 +137,19 @@ def _unknown(old: FingerprintMap, scans: Scans) -> dict[str, int]:
     return {b: int(n) for b, n in zip(scans.bssids, heard, strict=True) if n and b not in known}
 
 
+def _new_share(scans: Scans, new: dict[str, int]) -> float:
+    """How much of what is heard comes from access points that the map does not know."""
+    return sum(new.values()) / int((~np.isnan(scans.rssi_dbm)).sum())
+
+
 def _columns(
-    old: FingerprintMap, scans: Scans, kept: tuple[str, ...], found: Changes, placed: Placed, rng: np.random.Generator
+    old: FingerprintMap,
+    scans: Scans,
+    kept: tuple[str, ...],
+    found: Changes,
+    entering: tuple[str, ...],
+    placed: Placed,
+    rng: np.random.Generator,
 ) -> tuple[tuple[str, ...], F32]:
     """The names of the new map's access points, and what its surveyed fingerprints hear of them."""
     left = tuple(b for b in old.bssids if b not in set(found.removed))
@@ -154,13 +168,12 @@ def _columns(
             mixed[:, j] = fresh[:, j]
         elif bssid in found.unheard:
             mixed[:, j] = levels[:, j]
-    added = drawn(chosen, weight, scans.columns(found.added), rng)
-    return left + found.added, np.clip(np.hstack([mixed, added]), -120.0, 20.0)
+    added = drawn(chosen, weight, scans.columns(entering), rng)
+    return left + entering, np.clip(np.hstack([mixed, added]), -120.0, 20.0)
 
 
 def _thinned(old: FingerprintMap, scans: Scans, new: dict[str, int]) -> np.ndarray:
     """Rows of the survey to keep: where most of what is heard is new they are mostly guessed, and must not outvote."""
-    total = int((~np.isnan(scans.rssi_dbm)).sum())
-    if sum(new.values()) < MOSTLY_NEW * total:
+    if _new_share(scans, new) < MOSTLY_NEW:
         return np.arange(len(old.position_m))
     return np.arange(0, len(old.position_m), max(1, len(old.position_m) // (OLD_ROWS * len(scans))))
