@@ -20,6 +20,7 @@ from ..nodes.bus import Received
 from ..nodes.ledger import Ledger
 from ..nodes.session import SessionWriter, model_hashes
 from ..sitefile import Site, published, site_as_json
+from .located import located, locator_of
 from .rehearsal import UPLOAD_NS, rehearse
 
 # From sensing to hearing about it, typical of the real nodes: UART line, exposure to detection, end of window,
@@ -85,11 +86,14 @@ def arrivals(messages: Iterator[Message]) -> Iterator[tuple[int, Message]]:
 
 
 def sensed(site: Site, seconds: float, is_through_boxes: bool) -> Iterator[tuple[int, Message]]:
-    """(arrival_ns, message) of the sensors of `site` (with its addresses). is_through_boxes: straight from the world,
-    without bytes and pixels, which is many times faster."""
+    """(arrival_ns, message) of the sensors of `site` (with its addresses), and where its phones are by their own where
+    it has a radio map. is_through_boxes: straight from the world, without bytes and pixels, which is many times
+    faster."""
     if is_through_boxes:
-        return arrivals(streams(published_for_simulation(site), seconds, EPOCH_NS))
-    return rehearse(site, seconds, EPOCH_NS, key_of(site))
+        heard = arrivals(streams(published_for_simulation(site), seconds, EPOCH_NS))
+    else:
+        heard = rehearse(site, seconds, EPOCH_NS, key_of(site))
+    return located(heard, locator_of(site))
 
 
 def published_for_simulation(site: Site) -> Site:
