@@ -1,0 +1,152 @@
+"""A trained MTLoc model as a file: ONNX with its card beside it, checked against each other, run without torch.
+
+The card (docs/positioning.md) says which access points the columns are, the sensors' ranges, the floor's box, what the
+predictions' standard deviation was on walks held out, and the sha256 of the ONNX file. Errors are in one sentence.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...messages import PhoneBatch
+from ..radiomap.knn import Fix
+from .mtloc_windows import SCAN_MAX_AGE_S, SENSORS, STEPS, magnitudes, scaled, wifi_vector
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+
+FORMAT = "whowhere mtloc 1"
+NEEDED = ("format", "name", "version", "sha256", "bssids", "ranges", "box", "sd_m", "map_version")
+
+
+class ModelError(ValueError):
+    """What is wrong with a positioning model's file or card, in one sentence."""
+
+
+@dataclass(slots=True)
+class _Heard:
+    """A phone's last scan: when it was heard (UTC ns) and its levels (A,)."""
+
+    t_ns: int = 0
+    vector: F32 = field(default_factory=lambda: np.zeros(0, np.float32))
+
+
+class MtlocModel:
+    """A network ready to run, with a memory of each phone's last scan. card: as docs/positioning.md says."""
+
+    def __init__(self, session: Any, card: Mapping[str, Any]) -> None:
+        self.card = dict(card)
+        self._session = session
+        self._column = {bssid: j for j, bssid in enumerate(card["bssids"])}
+        x0, y0, sx, sy = card["box"]
+        self._origin, self._size = np.array([x0, y0]), np.array([sx, sy])
+        self._ranges = {name: tuple(card["ranges"][name]) for name in SENSORS}
+        self._last: dict[str, _Heard] = {}
+
+    @property
+    def label(self) -> str:
+        """ "name:version", as published positions name it."""
+        return f"{self.card['name']}:{self.card['version']}"
+
+    def predict(self, wifi: F32, imu: F32, mag: F32) -> F64:
+        """Places (B,2) in metres of windows wifi (B,A), imu (B,10,2), mag (B,10,1)."""
+        (unit,) = self._session.run(["xy"], {"wifi": wifi, "imu": imu, "mag": mag})
+        return self._origin + np.asarray(unit, np.float64) * self._size
+
+    def remember(self, batch: PhoneBatch) -> None:
+        """Take a batch's scan as the phone's last."""
+        if batch.scan:
+            heard_ns = batch.t_ns - round(batch.scan_age_s * 1e9)
+            self._last[batch.source] = _Heard(heard_ns, wifi_vector(dict(batch.scan), self._column, clip=True))
+
+    def locate(self, batch: PhoneBatch) -> Fix | None:
+        """The place at the end of a batch's second; None where neither it nor the phone's last scan holds an access
+        point the model knows: motion and magnetic field alone say no place."""
+        self.remember(batch)
+        heard = self._last.get(batch.source)
+        if heard is None or batch.t_ns - heard.t_ns > SCAN_MAX_AGE_S * 1e9 or not heard.vector.any():
+            return None
+        imu, mag, missing = self._sensed(batch)
+        place = self.predict(heard.vector[None], imu[None], mag[None])[0]
+        sd_m = float(self.card["sd_m"]["all"])
+        for name in missing:
+            sd_m = max(sd_m, float(self.card["sd_m"].get(f"without_{name}", sd_m)))
+        return Fix(place, sd_m**2 * np.eye(2), int(np.count_nonzero(heard.vector)))
+
+    def state(self) -> dict[str, Any]:
+        """The phones' last scans, as plain values and arrays."""
+        return {name: [heard.t_ns, heard.vector.copy()] for name, heard in self._last.items()}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take up where `state` was taken."""
+        self._last = {name: _Heard(int(t_ns), np.array(v, np.float32)) for name, (t_ns, v) in state.items()}
+
+    def _sensed(self, batch: PhoneBatch) -> tuple[F32, F32, list[str]]:
+        rows, missing = {}, []
+        for name in SENSORS:
+            samples = np.asarray(getattr(batch, name), np.float64)
+            samples = samples[np.argsort(-samples[:, 0], kind="stable")]
+            if len(samples):
+                rows[name] = scaled(magnitudes(1.0 - samples[:, 0], samples[:, 1:]), self._ranges[name])
+            else:
+                rows[name] = np.zeros(STEPS)
+                missing.append("mag" if name == "mag" else "imu")
+        imu = np.stack([rows["acc"], rows["gyro"]], axis=1).astype(np.float32)
+        return imu, rows["mag"].astype(np.float32)[:, None], missing
+
+
+def load_model(path: str | Path) -> MtlocModel:
+    """The model in an ONNX file whose card lies beside it (name.json). Raises ModelError, naming the file."""
+    path = Path(path)
+    try:
+        content, said = path.read_bytes(), path.with_suffix(".json").read_text("utf-8")
+    except OSError as error:
+        raise ModelError(f"{error.filename} cannot be read: {error.strerror}") from error
+    try:
+        card = json.loads(said)
+    except ValueError as error:
+        raise ModelError(f"{path.with_suffix('.json')} is no card: {error}") from error
+    if not isinstance(card, dict) or card.get("format") != FORMAT:
+        raise ModelError(f"{path.with_suffix('.json')} is no card of a positioning model")
+    if lacks := [key for key in NEEDED if key not in card]:
+        raise ModelError(f'{path.with_suffix(".json")} lacks "{lacks[0]}"')
+    if hashlib.sha256(content).hexdigest() != card["sha256"]:
+        raise ModelError(f"{path} is not the file its card describes (sha256 differs): take both from one training")
+    return MtlocModel(_session(content, len(card["bssids"]), path), card)
+
+
+def model_of(content: bytes, card: Mapping[str, Any]) -> MtlocModel:
+    """A model just trained, from its file's content."""
+    return MtlocModel(_session(content, len(card["bssids"]), Path("the trained network")), card)
+
+
+def save_model(content: bytes, card: Mapping[str, Any], path: str | Path) -> None:
+    """Write an ONNX file and its card, which gets the file's sha256."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    full = {**card, "format": FORMAT, "sha256": hashlib.sha256(content).hexdigest()}
+    path.with_suffix(".json").write_text(json.dumps(full, indent=1, sort_keys=True) + "\n", "utf-8")
+
+
+def _session(content: bytes, width: int, path: Path) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    try:
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime has a dozen kinds for a damaged file
+        raise ModelError(f"{path} is no ONNX model, or a damaged one") from error
+    shapes = {each.name: each.shape for each in session.get_inputs()}
+    if set(shapes) != {"wifi", "imu", "mag"}:
+        raise ModelError(f"{path} takes {sorted(shapes)}, not wifi, imu and mag: it is no MTLoc model")
+    if shapes["wifi"][1] != width:
+        raise ModelError(f"{path} takes {shapes['wifi'][1]} access points where its card names {width}")
+    return session

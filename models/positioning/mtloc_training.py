@@ -1,0 +1,175 @@
+"""Training MTLoc: the motion branch beforehand, then the whole network from scratch, with that branch frozen, or tuned.
+
+Source: MTLoc (Wei and Radu, IPIN 2022) section IV, with the choices of /specs/mtloc.md section 3: RMSprop at 0.001
+(0.005, the printed rate, by name), batches of 100, mean squared error in the floor's unit box, gradient norm at most 5,
+the weights that were best on the validation walks. Modality dropout is ours, not the paper's. Imports torch.
+"""
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from .mtloc_network import MotionOnly, Mtloc, transfer
+from .mtloc_windows import Windows
+
+F64 = NDArray[np.float64]
+
+PAPER_RATE, RATE, BATCH, NORM_MOST = 0.005, 0.001, 100, 5.0
+DROPPED = 0.15  # share of training windows in which a branch is zeroed, with modality dropout
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How to train. epochs; rate; seed; frozen: leave a transferred motion branch as it is; dropout: share of windows
+    whose branch is zeroed, each branch on its own; decay: weight decay (the paper has none); wifi_noise: standard
+    deviation added to levels that were heard (the paper has none)."""
+
+    epochs: int = 100
+    rate: float = RATE
+    seed: int = 0
+    frozen: bool = False
+    dropout: float = 0.0
+    decay: float = 0.0
+    wifi_noise: float = 0.0
+    wifi_dropout: float = 0.0
+
+
+Box = tuple[float, float, float, float]
+
+
+def box_of(place_m: F64) -> Box:
+    """x0, y0, sx, sy (m) of the places (n,2): what the labels are scaled by."""
+    low, high = place_m.min(axis=0), place_m.max(axis=0)
+    size = np.maximum(high - low, 1.0)
+    return float(low[0]), float(low[1]), float(size[0]), float(size[1])
+
+
+def pretrain(windows: Windows, box: Box, recipe: Recipe) -> MotionOnly:
+    """Stage A: the motion LSTM with a dense layer, on the source's motion alone."""
+    torch.manual_seed(recipe.seed)
+    network = MotionOnly()
+    _descend(network, lambda rows: network(_tensor(windows.imu)[rows]), _unit(windows, box), None, recipe)
+    return network
+
+
+def train(
+    windows: Windows, held: Windows | None, box: Box, recipe: Recipe, motion: MotionOnly | None = None
+) -> tuple[Mtloc, list[float]]:
+    """Stage B: the whole network; returns it with the validation loss of each epoch (empty without `held`).
+
+    motion None: from scratch; else its LSTM is copied in, and stays frozen if the recipe says so.
+    """
+    torch.manual_seed(recipe.seed)
+    network = Mtloc(windows.wifi.shape[1])
+    if motion is not None:
+        transfer(motion, network, recipe.frozen)
+    inputs = [_tensor(part) for part in (windows.wifi, windows.imu, windows.mag)]
+    draw = torch.Generator().manual_seed(recipe.seed + 1)
+
+    def predict(rows: Tensor) -> Tensor:
+        return network(*_disturbed([part[rows] for part in inputs], recipe, draw))
+
+    def judged() -> float:
+        assert held is not None
+        with torch.no_grad():
+            return float(nn.functional.mse_loss(_tensor(predictions(network, held)), _unit(held, box)))
+
+    return network, _descend(network, predict, _unit(windows, box), judged if held is not None else None, recipe)
+
+
+def predictions(network: Mtloc, windows: Windows) -> NDArray[np.float32]:
+    """(n,2) in the unit box."""
+    network.eval()
+    with torch.no_grad():
+        done = network(_tensor(windows.wifi), _tensor(windows.imu), _tensor(windows.mag)).numpy()
+    network.train()
+    return done
+
+
+def places(network: Mtloc, windows: Windows, box: Box) -> F64:
+    """(n,2) metres."""
+    return np.array(box[:2]) + predictions(network, windows).astype(np.float64) * np.array(box[2:])
+
+
+def exported(network: Mtloc, metadata: Mapping[str, str]) -> bytes:
+    """The network as ONNX, opset 17, batch size free, with the metadata in the file."""
+    import onnx
+
+    network.eval()
+    width = network.wifi_1.in_features
+    example = (torch.zeros(1, width), torch.zeros(1, 10, 2), torch.zeros(1, 10, 1))
+    names = ["wifi", "imu", "mag"]
+    out = io.BytesIO()
+    torch.onnx.export(
+        network,
+        example,
+        out,  # type: ignore[arg-type]
+        input_names=names,
+        output_names=["xy"],
+        dynamic_axes={name: {0: "batch"} for name in [*names, "xy"]},
+        opset_version=17,
+        dynamo=False,
+    )
+    model = onnx.load_from_string(out.getvalue())
+    for key, value in sorted(metadata.items()):
+        entry = model.metadata_props.add()
+        entry.key, entry.value = key, value
+    return model.SerializeToString(deterministic=True)
+
+
+def wiped(windows: Windows, modality: str, share: float, seed: int) -> Windows:
+    """The windows with one modality ("wifi", "imu", "mag") zeroed in a random share of them (specification 6)."""
+    rows = np.random.default_rng(seed).random(len(windows.place_m)) < share
+    part = getattr(windows, modality).copy()
+    part[rows] = 0.0
+    return windows._replace(**{modality: part})
+
+
+def _descend(network: nn.Module, predict: Any, labels: Tensor, judged: Any, recipe: Recipe) -> list[float]:
+    trained = [p for p in network.parameters() if p.requires_grad]
+    optimiser = torch.optim.RMSprop(trained, lr=recipe.rate, alpha=0.9, eps=1e-7, weight_decay=recipe.decay)
+    shuffle = torch.Generator().manual_seed(recipe.seed)
+    losses: list[float] = []
+    best: dict[str, Tensor] = {}
+    for _ in range(recipe.epochs):
+        for rows in torch.randperm(len(labels), generator=shuffle).split(BATCH):
+            optimiser.zero_grad()
+            nn.functional.mse_loss(predict(rows), labels[rows]).backward()
+            nn.utils.clip_grad_norm_(trained, NORM_MOST)
+            optimiser.step()
+        if judged is not None:
+            losses.append(judged())
+            if losses[-1] == min(losses):
+                best = {name: value.clone() for name, value in network.state_dict().items()}
+    if best:
+        network.load_state_dict(best)
+    return losses
+
+
+def _disturbed(parts: Sequence[Tensor], recipe: Recipe, draw: torch.Generator) -> list[Tensor]:
+    """The branches with some zeroed, levels noisy and access points unheard, as far as the recipe says."""
+    wifi, *others = parts
+    if recipe.wifi_noise:
+        wifi = wifi + recipe.wifi_noise * torch.randn(wifi.shape, generator=draw) * (wifi > 0)
+    if recipe.wifi_dropout:
+        wifi = wifi * (torch.rand(wifi.shape, generator=draw) >= recipe.wifi_dropout)
+    done = [wifi, *others]
+    if recipe.dropout:
+        for k, part in enumerate(done):
+            kept = torch.rand(len(part), generator=draw) >= recipe.dropout
+            done[k] = part * kept.reshape(-1, *[1] * (part.ndim - 1))
+    return done
+
+
+def _unit(windows: Windows, box: Box) -> Tensor:
+    return _tensor((windows.place_m - np.array(box[:2])) / np.array(box[2:]))
+
+
+def _tensor(array: NDArray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array, np.float32))

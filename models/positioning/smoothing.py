@@ -1,0 +1,67 @@
+"""A walk's places known afterwards: the live filter run forward, then smoothed back, to label scans or judge a map.
+
+Rauch, Tung and Striebel's smoother over the filter's strongest hypothesis about the heading, from where hypotheses stop
+changing; before that the filtered places stand. Off line only.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...messages import PhoneBatch
+from .live import PhoneLocator
+from .walking import Moved, smoothed
+
+F64 = NDArray[np.float64]
+
+
+class Trace(NamedTuple):
+    """A walk's places: t_ns (n,), place_m (n,2), covariance_m2 (n,2,2), modalities (n)."""
+
+    t_ns: NDArray[np.int64]
+    place_m: F64
+    covariance_m2: F64
+    modalities: tuple[tuple[str, ...], ...]
+
+
+def traced(locator: PhoneLocator, batches: Sequence[PhoneBatch], smooth: bool = False) -> Trace:
+    """The places of one phone's batches, on line, or smoothed over all of them. The locator must not know the phone."""
+    rows: list[tuple[int, tuple[str, ...]]] = []
+    filtered: list[tuple[F64, F64]] = []
+    moves: list[Moved | None] = []
+    live: list[tuple[F64, F64]] = []
+    for batch in batches:
+        said, walking, moved = locator.trace(batch)
+        if said is None or walking is None:
+            continue
+        best = int(np.argmax(walking.log_weight))
+        rows.append((batch.t_ns, said.modalities))
+        live.append(((np.array([said.x_m, said.y_m])), _matrix(said.covariance_m2)))
+        filtered.append((walking.mean[best].copy(), walking.covariance[best].copy()))
+        moves.append(moved[best] if len(moved) == len(walking.mean) else None)
+    if smooth and filtered:
+        live = _backwards(locator, filtered, moves, live, rows)
+    places = np.array([place for place, _ in live]).reshape(-1, 2)
+    covariances = np.array([covariance for _, covariance in live]).reshape(-1, 2, 2)
+    times = np.array([t_ns for t_ns, _ in rows], np.int64)
+    return Trace(times, places, covariances, tuple(modalities for _, modalities in rows))
+
+
+def _backwards(locator: PhoneLocator, filtered: Any, moves: Any, live: Any, rows: Any) -> list[tuple[F64, F64]]:
+    """The smoothed places of the last stretch over which one hypothesis lasted; the live ones before it."""
+    breaks = [j for j, move in enumerate(moves) if move is None]
+    first = breaks[-1] if breaks else 0
+    done = smoothed(filtered[first:], moves[first + 1 :])
+    spread = float(locator.walking["smooth_spread"])
+    tail = [
+        (mean[:2], spread * locator.honest(covariance[:2, :2], modalities))
+        for (mean, covariance), (_, modalities) in zip(done, rows[first:], strict=True)
+    ]
+    return [*live[:first], *tail]
+
+
+def _matrix(covariance_m2: tuple[float, float, float]) -> F64:
+    xx, xy, yy = covariance_m2
+    return np.array([[xx, xy], [xy, yy]])
