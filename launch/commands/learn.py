@@ -1,4 +1,4 @@
-"""Learn what the running system uses from what was recorded: a radio map from scans.
+"""Learn what the running system uses from what was recorded: a radio map from scans, a locator from walks.
 
 Each thing that can be learnt is a row of the table below: a module of launch/ with add_arguments and run.
 """
@@ -8,11 +8,13 @@ from importlib import import_module
 from typing import Protocol, cast
 
 EXAMPLE = """
+whowhere learn positioning walks/ --out models/
 whowhere learn radiomap scans.csv --map hall.map --out hall-2.map --report changes.html
 whowhere learn radiomap --from-session walk.mcap --out hall.map
 """
 
 LEARNERS = {  # what: (module below launch/, what it does)
+    "positioning": ("learning_positioning", "how to locate phones, from walks with way points"),
     "radiomap": ("learning_radiomap", "keep a radio map true from scans without places, or make the first one"),
 }
 
