@@ -22,6 +22,7 @@ COMMANDS = {
     "evaluate": "score a session against its ground truth",
     "report": "write one HTML page about a session, with its plots",
     "learn": "learn what the system uses from what was recorded: the radio map of a site",
+    "deploy": "give the running site another radio map, on trial",
     "calibrate": "find out where a sensor stands or how well it hears, from a session in which people walked",
     "bench": "run a benchmark of the source checkout",
     "doctor": "is this machine ready? one line each, with the command that mends it",

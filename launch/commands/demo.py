@@ -22,6 +22,7 @@ from ..listening import Listener
 from ..memory import memory_by_process
 from ..processes import process_table
 from ..running import PageWatch, SupervisorHeart, page_url, run_folder, stop_on_signals
+from ..simulated_phones import with_phones
 from ..supervisor import Supervisor
 from ..wiring import claim, is_free, wire, with_free_ports
 
@@ -29,6 +30,7 @@ EXAMPLE = """
 whowhere demo                                  # Ctrl-C ends it
 whowhere demo --seconds 40 --json --no-browser # for a program
 whowhere demo --record demo.mcap --faults "radar-1:unplug@20-25"
+whowhere demo --phones                         # everybody enrolled runs the app, too
 """
 SITE = Path(__file__).parents[1] / "sites" / "demo.toml"
 MEMORY_EVERY_S = 5.0
@@ -42,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, metavar="N", help="another world (default 1)")
     parser.add_argument("--record", metavar="FILE", help="record the session to FILE")
     parser.add_argument("--port", type=int, metavar="P", help="the page's port (default 8010, or a free one)")
+    parser.add_argument("--phones", action="store_true", help="with phones that send their own sensors (docs/phone.md)")
     parser.add_argument("--faults", default="", metavar="SPEC", help="faults of simulated sensors (docs/simulated.md)")
 
 
@@ -49,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     started_s = time.monotonic()
     stop = stop_on_signals(args.seconds)
     with run_folder() as folder, demo_site(folder, args.seed, args.port) as site:
-        wiring = wire(site, folder, args.faults)
+        wiring = wire(with_phones(site, folder) if args.phones else site, folder, args.faults)
         record_to = str(Path(args.record).resolve()) if args.record else ""
         supervisor = Supervisor(process_table(wiring, record_to=record_to))
         page = PageWatch(page_url(wiring.public.page), lambda url: _announce(url, wiring.public, args))

@@ -17,6 +17,7 @@ from ..radiomap.maps import FingerprintMap
 
 F64 = NDArray[np.float64]
 
+# Found on the mall's walks; a map's card may say otherwise, under `walking`, `field` (calibration.py finds that out).
 CELL_M = 2.0  # spacing of the spots
 MOST_CELLS = 40_000  # a larger floor gets a wider spacing
 REACH_M = 15.0  # spots lie this near to a fingerprint
@@ -29,14 +30,16 @@ POWER = 3.0  # of the linear level: strong access points say more about a place
 
 
 class ScanField:
-    """Locates scans on one map; made once for a map (about 0.1 s for 1,000 fingerprints)."""
+    """Locates scans on one map; made once for a map (about 0.1 s for 1,000 fingerprints). settings: cell_m, smooth_m
+    and softness, in place of those of the map's card."""
 
-    def __init__(self, radio_map: FingerprintMap, softness: float = SOFTNESS) -> None:
+    def __init__(self, radio_map: FingerprintMap, settings: Mapping[str, float] | None = None) -> None:
         self.map = radio_map
         self._locator = Locator(radio_map, power=POWER)
-        self._softness = softness
-        self.spots_m = _spots(radio_map.position_m)
-        self._weights = _smoothing(self.spots_m, radio_map.position_m)
+        said = settings if settings is not None else radio_map.card.get("walking", {}).get("field", {})
+        self._softness = float(said.get("softness", SOFTNESS))
+        self.spots_m = _spots(radio_map.position_m, float(said.get("cell_m", CELL_M)))
+        self._weights = _smoothing(self.spots_m, radio_map.position_m, float(said.get("smooth_m", SMOOTH_M)))
         self._total = np.asarray(self._weights.sum(axis=1)).ravel()
 
     def unlike(self, scan: Mapping[str, float]) -> tuple[F64, int] | None:
@@ -62,18 +65,18 @@ class ScanField:
         return Fix(mean, (likely[:, None] * away).T @ away, shared)
 
 
-def _spots(place_m: F64) -> F64:
+def _spots(place_m: F64, cell_m: float) -> F64:
     """(s,2) the points of a square lattice that lie near a fingerprint."""
     low, high = place_m.min(axis=0) - REACH_M, place_m.max(axis=0) + REACH_M
-    spacing = max(CELL_M, float(np.sqrt(np.prod(high - low) / MOST_CELLS)))
+    spacing = max(cell_m, float(np.sqrt(np.prod(high - low) / MOST_CELLS)))
     axes = [np.arange(a, b + spacing, spacing) for a, b in zip(low, high, strict=True)]
     lattice = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)
     distance, _ = KDTree(place_m).query(lattice)
     return lattice[distance < REACH_M]
 
 
-def _smoothing(spots_m: F64, place_m: F64) -> csr_matrix:
+def _smoothing(spots_m: F64, place_m: F64, smooth_m: float) -> csr_matrix:
     """(s,n) Gaussian weights of the fingerprints about every spot."""
-    near = KDTree(spots_m).sparse_distance_matrix(KDTree(place_m), 4 * SMOOTH_M, output_type="coo_matrix")
-    weight = np.exp(-0.5 * (near.data / SMOOTH_M) ** 2)
+    near = KDTree(spots_m).sparse_distance_matrix(KDTree(place_m), 4 * smooth_m, output_type="coo_matrix")
+    weight = np.exp(-0.5 * (near.data / smooth_m) ** 2)
     return csr_matrix((weight, (near.row, near.col)), shape=near.shape)

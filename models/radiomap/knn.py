@@ -145,11 +145,11 @@ def calibrated(radio_map: FingerprintMap, seed: int = 0) -> FingerprintMap:
     plain = radio_map.changed(card={**radio_map.card, "calibration": {"scatter": 1.0, "floor_m": 0.0}})
     fixes = Locator(plain).locate_many(radio_map.rssi_dbm[drawn], without=near)
     usable = fixes.shared > 0
-    found = _likeliest((fixes.position_m - place[drawn])[usable], fixes.covariance_m2[usable])
+    found = likeliest((fixes.position_m - place[drawn])[usable], fixes.covariance_m2[usable])
     return radio_map.changed(card={**radio_map.card, "calibration": {**found, "scans": int(usable.sum())}})
 
 
-def _likeliest(error_m: F64, scatter_m2: F64) -> dict[str, float]:
+def likeliest(error_m: F64, scatter_m2: F64) -> dict[str, float]:
     """The (scatter, floor_m) of a grid under which the held-out errors (k,2) are most likely."""
     best, found = -np.inf, dict(UNCALIBRATED)
     for scatter in (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0):
