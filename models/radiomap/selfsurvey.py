@@ -24,7 +24,6 @@ MOST_SCANS = 8_000  # of a session: of more, every second, third ... is looked a
 CELL_M, MOST_PER_CELL = 1.0, 12  # more scans of one square metre make a map slower, not better
 ROUNDS = 4
 WRONG_SHARE, LEAST_WRONG = 0.15, 0.02  # of labels: at first and at most, and at least
-WRONG_M2 = 200.0  # where a wrong label may be in place of the right one
 MOST_NATS = 4.0  # what one comparison may say
 FREEDOM = 4.0  # of Student's t
 FINE_M2 = 1.0  # what a place may be off beside how far apart the places are that sound like it
@@ -87,12 +86,16 @@ def believed(scans: list[LabelledScan], place: F64, levels: F32) -> F64:
     fixes = _located(locator, phone, t_ns, levels)
     judged = fixes.shared > 0
     weight, wrong = own, WRONG_SHARE
+    spread_m2 = 12 * float(
+        np.sqrt(np.linalg.det(np.cov(place.T) + FINE_M2 * np.eye(2)))
+    )  # a wrong label is where others are
     for _ in range(ROUNDS if judged.any() else 0):
         share = fixes.weights * weight[fixes.neighbours]
         share = share / np.maximum(share.sum(axis=1, keepdims=True), 1e-12)
         there = np.einsum("ik,ikc->ic", share, place[fixes.neighbours])
         apart = ((place[fixes.neighbours] - there[:, None]) ** 2).sum(axis=2)
-        nats = np.where(judged, _for_right((place - there) ** 2, FINE_M2 + (share * apart).sum(axis=1) / 2, weight), 0)
+        scale_m2 = FINE_M2 + (share * apart).sum(axis=1) / 2
+        nats = np.where(judged, _for_right((place - there) ** 2, scale_m2, weight, spread_m2), 0.0)
         prior = own * (1 - wrong)
         odds = np.log(prior / (1 - prior)) + nats + SHARED * _around(phone, t_ns, nats)
         weight = 1 / (1 + np.exp(-odds))
@@ -110,14 +113,15 @@ def _located(locator: Locator, phone: I64, t_ns: I64, levels: F32) -> Fixes:
     return Fixes(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Fixes)))
 
 
-def _for_right(squared: F64, scale_m2: F64, weight: F64) -> F64:
+def _for_right(squared: F64, scale_m2: F64, weight: F64, spread_m2: float) -> F64:
     """Log-likelihood ratios (n,) of right against wrong, by how far off the labels are: squared (n,2) m2. The errors of
-    right ones are in proportion to scale_m2; how large they are, the scans tell themselves."""
+    right ones are in proportion to scale_m2; how large they are, the scans tell themselves. Wrong ones are anywhere on
+    spread_m2."""
     far = squared.sum(axis=1)
     spread = _weighted_median(far / scale_m2, weight) / (2 * np.log(2))
     variance = np.maximum(spread, 0.3) * scale_m2
     right = (1 + far / (FREEDOM * variance)) ** (-(FREEDOM + 2) / 2) / (2 * np.pi * variance)
-    return np.clip(np.log(right * WRONG_M2), -MOST_NATS, MOST_NATS)
+    return np.clip(np.log(right * spread_m2), -MOST_NATS, MOST_NATS)
 
 
 def _around(phone: I64, t_ns: I64, nats: F64) -> F64:
