@@ -137,8 +137,7 @@ class PhoneLocator:
         if fix is not None:
             place, covariance = fix
             if len(phone.filter.mean):
-                since_s = min(batch.scan_age_s, SCAN_MAX_AGE_S) / max(motion.dt_s, 1.0)
-                phone.filter.correct(place, covariance, motion.moved_m * since_s)
+                phone.filter.correct(place, covariance)
             else:
                 phone.filter.start(place, covariance, motion.heading)
         if self.model is not None:

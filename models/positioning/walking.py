@@ -77,15 +77,11 @@ class WalkFilter:
             done.append(Moved(jacobian, self.mean[h].copy(), self.covariance[h].copy()))
         return done
 
-    def correct(self, place_m: F64, covariance_m2: F64, since_m: F64) -> None:
-        """Take a fix in. since_m (2,): what the phone moved since the fix was taken, in the frame of Motion.moved_m."""
+    def correct(self, place_m: F64, covariance_m2: F64) -> None:
+        """Take a fix in. Its scan's age needs no correction: the map's scans were labelled at the same age."""
+        looks_at = np.eye(4)[:2]
         for h in range(len(self.mean)):
-            angle = self.mean[h, 2]
-            since = _turned(since_m, angle)
-            looks_at = np.zeros((2, 4))
-            looks_at[0, 0] = looks_at[1, 1] = 1.0
-            looks_at[:, 2] = [since[1], -since[0]]
-            wrong = place_m - (self.mean[h, :2] - since)
+            wrong = place_m - self.mean[h, :2]
             prior = looks_at @ self.covariance[h] @ looks_at.T
             squared = float(wrong @ np.linalg.solve(prior + covariance_m2, wrong))
             spread = prior + covariance_m2 * max(1.0, squared / GATE)
