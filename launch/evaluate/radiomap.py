@@ -111,7 +111,7 @@ def _gufu(old: FingerprintMap, scans: Scans, floor: np.ndarray, batch_floor: np.
         rows = np.flatnonzero(floor == number)
         part = old.changed(position_m=old.position_m[rows], rssi_dbm=old.rssi_dbm[rows])
         new = gufu_updated(part, scans.rows(np.flatnonzero(batch_floor == number)), seed=seed, references=300).map
-        table[np.ix_(rows, [column[b] for b in new.bssids])] = new.rssi_dbm
+        table[rows[:, None], np.array([column[b] for b in new.bssids])] = new.rssi_dbm
     heard = np.flatnonzero((~np.isnan(table)).any(axis=0))
     return old.changed(bssids=tuple(NAMES[j] for j in heard), rssi_dbm=table[:, heard], version="1-gufu")
 

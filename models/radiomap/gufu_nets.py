@@ -113,7 +113,9 @@ class EdgeSage:
         for k in range(LAYERS):
             told = self._message[k](torch.cat([h[src], e], 1)).relu() * weight[:, None]
             around = torch.zeros_like(h).index_add_(0, dst, told) / total[:, None]
-            h = self._node[k](torch.cat([h, _dropped(around, training)], 1)).relu()
+            h = self._node[k](torch.cat([h, _dropped(around, training)], 1))
+            if k < LAYERS - 1:  # as printed the last layer has a ReLU too: most embeddings then die at 0
+                h = h.relu()
             h = h / h.norm(dim=1, keepdim=True).clamp(min=1e-9)
             e = self._edge[k](torch.cat([h[src], h[dst], e], 1)).relu()
         return h

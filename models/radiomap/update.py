@@ -41,9 +41,9 @@ class Update:
 
 def updated(old: FingerprintMap, scans: Scans, *, version: str, seed: int = 0) -> Update:
     """The updated map, without trying it first. Raises MapError, in one sentence, where the batch cannot be placed."""
+    refuse_misfit(old, *_shared(old, scans)[1:])
     old = surveyed(old)
     kept, known, batch_known = _shared(old, scans)
-    refuse_misfit(old, known, batch_known)
     heard = scans.columns(scans.heard())
     placed = place_scans(old.position_m, known, batch_known, heard, scans.t_s)
     refuse_one_spot(old, placed)
@@ -92,6 +92,8 @@ def fit(old: FingerprintMap, known: F32, batch_known: F32) -> float:
     """
     levels = linear(known)
     many = np.flatnonzero((~np.isnan(known)).sum(axis=1) >= LEAST_SHARED)
+    scanned = many[many >= int(old.card.get("surveyed_rows", 0))]  # drawn fingerprints are smoother than scans are
+    many = scanned if len(scanned) >= LEAST_SCANS else many
     telling = (~np.isnan(batch_known)).sum(axis=1) >= LEAST_SHARED
     if len(many) < LEAST_SCANS or telling.sum() < LEAST_SCANS:
         return 0.0
