@@ -27,7 +27,7 @@ F64 = NDArray[np.float64]
 
 SCAN_MAX_AGE_S = 3.0  # an older scan was taken somewhere else
 FORGET_S = 60.0  # of silence
-LOST_M = 60.0  # a place whose standard deviation is larger is none
+LOST_M = 100.0  # a place whose standard deviation is larger is none
 SURE_M = 0.3  # a covariance is never smaller than this in any direction
 NAME = "walking:1"
 
@@ -35,8 +35,8 @@ NAME = "walking:1"
 MEASURED: dict[str, Any] = {
     "offset_rad": 0.0,
     "offset_sd_rad": None,  # not known: the filter finds out
-    "fix_scatter": 6.0,  # of the field's second moment: successive scans err alike
-    "fix_floor_m": 3.0,
+    "fix_scatter": 10.0,  # of the field's second moment: successive scans err alike
+    "fix_floor_m": 2.0,
     "spread": 1.0,  # of the filter's covariance
     "spread_without": {"imu": 1.0, "mag": 1.0, "wifi": 1.0},  # times this where a modality is missing
     "smooth_spread": 1.0,  # of the smoothed covariance, beyond `spread`

@@ -28,6 +28,8 @@ def weights_of(content: bytes) -> dict[str, F32]:
     for node in graph.node:  # the exporter stacks an LSTM's weights by nodes of constants at times
         if node.op_type == "Constant":
             held[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
+        elif node.op_type == "Identity" and node.input[0] in held:  # equal arrays are kept once
+            held[node.output[0]] = held[node.input[0]]
     recurrent = [node for node in graph.node if node.op_type == "LSTM"]
     found = {
         f"{part}.{kind}": held[f"{part}.{kind}"]
