@@ -19,7 +19,7 @@ from ..wireless import WirelessGrid
 from .columns import Bodies, Columns
 from .wanderers import WALK_M2_PER_S, Wanderers, log_normal
 
-LASTING_SHARE, LASTING_S = 0.8, 4.0  # of the variance of a phone's positions (measured: docs/phone_positions.md)
+LASTING_SHARE, LASTING_S = 0.8, 4.0  # of a position's variance (docs/results/phone_positions.md)
 LEAST_M2 = 0.1  # of a position's variance: a phone is not the middle of its carrier
 OUTLIER_SHARE = 0.02  # one position in fifty is anywhere on the plan
 CAP_NATS = 4.0  # what one position may say at most
