@@ -25,6 +25,7 @@ GONE_OF_THE_REST = 0.3
 ABSENT, PRESENT = 0.002, 0.01  # share of a month's scans that hear an access point
 MISSING_DBM = -110.0  # what "not heard" is in the error of levels
 HEARD_FROM = 0.5  # share of a reference point's scans
+QUANTILES = np.linspace(0, 1, 41)
 Score = dict[str, float]
 Row = dict[str, object]
 
@@ -35,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--months", type=int, nargs="+", default=list(range(2, 12)), help="months to score")
     parser.add_argument("--churn", type=float, nargs="+", default=[0.0, 0.5, 0.9], help="forced churn")
     parser.add_argument("--every", type=int, default=1, help="take every N-th test scan")
+    parser.add_argument("--plot", metavar="FILE", help="write the error curves, averaged over updates, as SVG")
     parser.add_argument("--gufu", action="store_true", help="the GUFU reconstruction too (needs torch; slow)")
 
 
@@ -51,6 +53,10 @@ def run(args: argparse.Namespace) -> int:
                 row = scored(first, train, test, churn, seed, args.every, args.gufu)
                 rows.append({"churn": churn, "seed": seed, "month": number, **row})
                 print(json.dumps(rows[-1]) if args.json else _line(rows[-1]), flush=True)
+    if args.plot:
+        from .radiomap_plot import error_curves
+
+        Path(args.plot).write_text(error_curves(rows, METHODS, QUANTILES), encoding="utf-8")
     if not args.json:
         print("\n".join(summary(rows)))
     return 0
@@ -78,8 +84,10 @@ def scored(first: Month, train: Month, test: Month, churn: float, seed: int, eve
     }
     if with_gufu:
         maps["gufu"] = lambda: _gufu(old, scans, first.place[:, 2], train.place[:, 2], seed)
-    errors: Row = {"naive": round(error_m(old, asked, where, "euclidean"), 3)}
-    errors |= {name: round(error_m(make(), asked, where), 3) for name, make in maps.items()}
+    found = {"naive": errors_m(old, asked, where, "euclidean")}
+    found |= {name: errors_m(make(), asked, where) for name, make in maps.items()}
+    errors: Row = {name: round(float(error.mean()), 3) for name, error in found.items()}
+    errors["quantiles"] = {name: np.quantile(error, QUANTILES).round(3).tolist() for name, error in found.items()}
     said = named(shipped, old, batch, first.rssi_dbm[:, kept])
     levels = _levels(old, shipped.map, first, train, dead)
     return {
@@ -92,13 +100,13 @@ def scored(first: Month, train: Month, test: Month, churn: float, seed: int, eve
     }
 
 
-def error_m(radio_map: FingerprintMap, asked: np.ndarray, where: np.ndarray, kind: str = "sorensen") -> float:
-    """Mean error of test scans (k,620); one that hears nothing known counts as put in the middle of the map."""
+def errors_m(radio_map: FingerprintMap, asked: np.ndarray, where: np.ndarray, kind: str = "sorensen") -> np.ndarray:
+    """Errors (k,) of test scans (k,620); one that hears nothing known counts as put in the middle of the map."""
     column = {name: j for j, name in enumerate(NAMES)}
     fixes = Locator(radio_map, kind).locate_many(asked[:, [column[b] for b in radio_map.bssids]])
     middle = radio_map.position_m.mean(axis=0)
     said = np.where(fixes.shared[:, None] > 0, fixes.position_m, middle)
-    return float(np.hypot(*(said - where).T).mean())
+    return np.hypot(*(said - where).T)
 
 
 def _gufu(old: FingerprintMap, scans: Scans, floor: np.ndarray, batch_floor: np.ndarray, seed: int) -> FingerprintMap:
