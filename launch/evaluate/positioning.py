@@ -33,10 +33,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--mtloc", action="store_true", help="train and score MTLoc too (needs torch)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="of MTLoc's splits and weights")
+    parser.add_argument("--generated", action="store_true", help="transfer on generated rounds instead (needs torch)")
     parser.add_argument("--plot", metavar="PNG", help="write the errors' distributions")
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.generated:
+        from . import generated_rounds
+
+        done = generated_rounds.tables(args.seeds)
+        print(json.dumps(done, indent=1) if args.json else "\n".join(generated_rounds.in_words(done)))
+        return 0
     walks = walks_in(args.data)
     results = leave_one_out(walks)
     tables: dict[str, Any] = {"walks": len(walks), "leave one walk out": {k: figures(v) for k, v in results.items()}}

@@ -61,7 +61,7 @@ def make_round(floor: Floor, seed: int, seconds: float = 180.0) -> Walk:
 def _corners(floor: Floor, rng: np.random.Generator) -> tuple[F64, F64]:
     """A random walk over a 4 x 4 lattice of corridors, never straight back: corners (n,2), lengths of the legs."""
     steps = np.array(floor.size_m) / 5
-    at, before = rng.integers(0, 4, 2), None
+    at, before = rng.integers(0, 4, 2), np.zeros(2)
     corners = [at]
     for _ in range(60):
         options = [np.array(d) for d in ((1, 0), (-1, 0), (0, 1), (0, -1))]
@@ -98,14 +98,20 @@ def _batches(
     done, next_scan_s = [], 0.5
     for second in range(1, int(t_s[-1]) + 1):
         rows = (t_s > second - 1) & (t_s <= second)
-        parts = {k: np.column_stack([second - t_s[rows], v[rows]]).astype(np.float32) for k, v in sensed.items()}
+        acc, gyro, mag = (
+            np.column_stack([second - t_s[rows], sensed[k][rows]]).astype(np.float32) for k in ("acc", "gyro", "mag")
+        )
         scan: tuple[tuple[str, float], ...] = ()
         age_s = 0.0
         if second >= next_scan_s:
             age_s, next_scan_s = second - next_scan_s, next_scan_s + 2.2
             scan = _scan(floor, rng, place[min(len(place) - 1, round((second - age_s) * RATE_HZ))])
         t_ns = START_NS + second * 10**9
-        done.append(PhoneBatch(source=name, t_ns=t_ns, seq=second, scan=scan, scan_age_s=max(age_s, 0.0), **parts))
+        done.append(
+            PhoneBatch(
+                source=name, t_ns=t_ns, seq=second, scan=scan, scan_age_s=max(age_s, 0.0), acc=acc, gyro=gyro, mag=mag
+            )
+        )
     return tuple(done)
 
 
