@@ -19,7 +19,8 @@ from .walks import Walk, WalkError, radio_map_of
 
 F64 = NDArray[np.float64]
 
-FOLDS = 5
+FOLDS = 20  # fewer leave holes in the map that the deployed one does not have, and make errors look larger
+LEAST_WALKS = 5  # to measure covariances by
 LEAST_WAY_M = 3.0  # of a stretch between way points that tells a heading
 LEAST_STRETCHES = 5
 SHARES = (0.0, 0.2, 0.4, 0.6, 1.0)  # of MTLoc in a mixture
@@ -49,7 +50,7 @@ def learnt_map(walks: Sequence[Walk], name: str, version: str, seed: int = 0) ->
     radio_map = radio_map_of(walks, name, version)
     offset, sd = offset_of(walks)
     walking: dict[str, Any] = {"offset_rad": offset, "offset_sd_rad": sd}
-    if len(walks) >= FOLDS:
+    if len(walks) >= LEAST_WALKS:
         walking.update(_spreads(walks, walking, seed))
     return radio_map.changed(card={**radio_map.card, "walking": walking})
 
@@ -67,8 +68,9 @@ def in_folds(walks: Sequence[Walk], walking: dict[str, Any], seed: int, gone: st
     """The walks located on maps of the other folds' walks; gone: a modality taken out of the located walks only."""
     order = np.random.default_rng(seed).permutation(len(walks))
     parts = []
-    for fold in range(FOLDS):
-        mine = dict.fromkeys(order[fold::FOLDS].tolist())
+    folds = min(FOLDS, len(walks))
+    for fold in range(folds):
+        mine = dict.fromkeys(order[fold::folds].tolist())
         rest = [walk for i, walk in enumerate(walks) if i not in mine]
         try:
             radio_map = radio_map_of(rest, "fold", str(fold))
