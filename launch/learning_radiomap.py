@@ -112,6 +112,7 @@ def _as_json(old: FingerprintMap, result: Rehearsal) -> dict[str, object]:
         "old": old.label,
         "in_force": result.map.label,
         "access_points": card.get("access_points", {}),
+        "watched": card.get("counts", {}).get("watched", []),
         "metrics": result.metrics,
     }
 
@@ -122,6 +123,10 @@ def _in_words(old: FingerprintMap, result: Rehearsal, out: str) -> list[str]:
         found = result.update.changes
         for word, names in (("added", found.added), ("moved", found.moved), ("removed", found.removed)):
             lines.append(f"  {word:8} {len(names):4}  {', '.join(names[:12])}{' ...' if len(names) > 12 else ''}")
+        if watched := result.update.counts["watched"]:
+            lines.append(
+                f"  of the added {len(watched)} are watched: too little is heard of them to locate by them yet"
+            )
         for bssid, shift_db in found.shift_db.items():
             lines.append(f"  {bssid}: {shift_db:+.1f} dB everywhere")
     if result.metrics:

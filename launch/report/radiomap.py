@@ -40,6 +40,9 @@ def _sections(old: FingerprintMap, result: Rehearsal) -> list[str]:
     for word, names in (("Added", found.added), ("Moved", found.moved), ("Removed", found.removed)):
         listed = ", ".join(names) or "none"
         sections.append(_section(f"{word}: {len(names)}", tag("p", words(listed))))
+    if watched := result.update.counts["watched"]:
+        said = "Named, but too little is heard of them to locate by them yet: " + ", ".join(watched)
+        sections.append(_section(f"Of the added, watched: {len(watched)}", tag("p", words(said))))
     if found.shift_db:
         louder = ", ".join(f"{bssid} {shift:+.1f} dB" for bssid, shift in found.shift_db.items())
         sections.append(_section(f"Louder or fainter everywhere: {len(found.shift_db)}", tag("p", words(louder))))
