@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 
 from ..models.radiomap.knn import calibrated
+from ..models.positioning.calibration import read_well
 from ..models.radiomap.maps import FingerprintMap, load_map, save_map
 from ..models.radiomap.rehearsal import Rehearsal, tried
 from ..models.radiomap.scans import Scans, scans_from_csv
@@ -43,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     old, scans = load_map(args.map), _read(Path(args.scans))
     result = tried(old, scans, version=args.version or next_version(old.version), seed=args.seed)
     if result.deployed:
-        save_map(_with_origin(result.map, args), args.out)
+        save_map(read_well(_with_origin(result.map, args)), args.out)
     if args.report:
         from .report.radiomap import radiomap_page
 
@@ -80,6 +81,7 @@ def _first(args: argparse.Namespace) -> int:
     from .self_survey import from_session
 
     made = calibrated(from_session(Session(Path(args.from_session)), version=args.version or "1"), args.seed)
+    made = read_well(made)
     save_map(made, args.out)
     print(f"{args.out}: {made.label}, {len(made.position_m)} fingerprints of {len(made.bssids)} access points")
     return 0

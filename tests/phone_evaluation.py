@@ -17,13 +17,13 @@ from whowhere.drivers.simulated.streams import streams
 from whowhere.launch.located import located
 from whowhere.launch.simulation import arrivals
 from whowhere.messages import CameraFrame, Message, PhoneBatch, PhonePosition, RadarFrame, Truth, WifiWindow
+from whowhere.models.positioning.calibration import read_well
 from whowhere.models.positioning.live import PhoneLocator
 from whowhere.models.radiomap.knn import Locator, calibrated
 from whowhere.models.radiomap.maps import FingerprintMap
 from whowhere.sitefile import Site, load_site
 
 DEMO = Path(__file__).resolve().parents[1] / "launch" / "sites" / "demo.toml"
-WALKING = {"fix_scatter": 1.0, "fix_floor_m": 1.0}  # the mall's, which are the defaults, are for halls
 NOTHING = np.zeros((0, 4), "f4")
 MISSING = {
     "mag": {"mag": NOTHING},
@@ -66,11 +66,10 @@ class Fixes:
         )
 
 
-def mapped(site: Site, walking: dict | None = None) -> FingerprintMap:
-    """A surveyor's map of the simulated site: 1 m grid, five scans a point."""
+def mapped(site: Site) -> FingerprintMap:
+    """A surveyor's map of the simulated site: 1 m grid, five scans a point; it says how it wants to be read."""
     bssids, places, levels = survey(site, 1.0, 5)
-    card = {"walking": walking or {}}
-    return calibrated(FingerprintMap("demo", "1", bssids, places, levels.astype("f4"), card))
+    return read_well(calibrated(FingerprintMap("demo", "1", bssids, places, levels.astype("f4"))))
 
 
 def lacking(messages: Iterable[Message], fields: dict) -> Iterator[Message]:
@@ -126,7 +125,7 @@ def main() -> None:
         stream = list(streams(site, args.seconds))
         walker = {"": {}, **MISSING}
         made = {f"walking, no {k}" if k else "walking": lacking(stream, f) for k, f in walker.items()}
-        made = {k: with_positions(m, PhoneLocator(mapped(site, WALKING))) for k, m in made.items()}
+        made = {k: with_positions(m, PhoneLocator(mapped(site))) for k, m in made.items()}
         made["fixes"] = with_positions(stream, Fixes(mapped(site)))
         for kind, messages in made.items():
             own.setdefault(kind, []).append(own_errors(site, messages))

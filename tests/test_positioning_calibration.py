@@ -47,6 +47,12 @@ def test_a_map_of_few_places_is_left_alone() -> None:
     assert read_well(few) is few
 
 
+def test_what_walks_have_told_is_kept() -> None:
+    told = room(8.0, 1.0).changed(card={"walking": {"offset_rad": 0.3}})
+    assert read_well(told) is told
+    assert read_well(read_well(room(8.0, 1.0))).card == read_well(room(8.0, 1.0)).card
+
+
 @pytest.mark.parametrize("name", ["fix_scatter", "fix_floor_m", "held_out_error_m"])
 def test_what_the_card_says_is_a_positive_number(name: str) -> None:
     assert read_well(room(8.0, 1.0)).card["walking"][name] >= 0

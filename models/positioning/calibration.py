@@ -22,12 +22,15 @@ MOST_SCANS = 300  # held out in each fold
 SMOOTH_M, SOFTNESS = (0.7, 1.2, 2.2), (0.003, 0.01, 0.03)
 CELLS = 0.6  # of the smoothing: finer spots tell nothing more
 PLACE_M = 0.5  # fingerprints in one such square are of one place, and are held out together
+MADE_HERE = "held_out_error_m"  # the key by which a card's `walking` is known to be from here
 SAME_ERROR_S = 3.0  # successive fixes err alike for about so long: a walker is beside the same shelf meanwhile
 
 
 def read_well(radio_map: FingerprintMap, seed: int = 0) -> FingerprintMap:
     """The map with `walking` in its card: smoothing, softness, and the covariance of a fix, by likelihood. A map of
-    fewer than FOLDS places is given back as it is."""
+    fewer than 2 FOLDS places is given back as it is, and so is one whose card knows from walks."""
+    if not radio_map.card.get("walking", {MADE_HERE: 0.0}).keys() & {MADE_HERE}:
+        return radio_map
     folds = _folds(radio_map.position_m, seed)
     if folds is None:
         return radio_map
@@ -45,7 +48,7 @@ def read_well(radio_map: FingerprintMap, seed: int = 0) -> FingerprintMap:
         "field": settings,
         "fix_scatter": SAME_ERROR_S * found["scatter"],
         "fix_floor_m": round(float(np.sqrt(SAME_ERROR_S)) * found["floor_m"], 3),
-        "held_out_error_m": round(mean_m, 3),
+        MADE_HERE: round(mean_m, 3),
     }
     return radio_map.changed(card={**radio_map.card, "walking": walking})
 
@@ -63,7 +66,8 @@ def _held_out(radio_map: FingerprintMap, settings: dict[str, float], folds: NDAr
     """Errors (k,2) and second moments (k,2,2) of fixes of fingerprints whose places the map does not know."""
     errors, scatters = [], []
     for fold in range(FOLDS):
-        kept, left_out = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)[:MOST_SCANS]
+        kept, left_out = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        left_out = left_out[:: -(-len(left_out) // MOST_SCANS)]  # from all over the map
         part = radio_map.changed(position_m=radio_map.position_m[kept], rssi_dbm=radio_map.rssi_dbm[kept])
         field = ScanField(part, settings)
         for row in left_out:
