@@ -9,8 +9,8 @@ import hashlib
 import json
 from pathlib import Path
 
-from ..models.radiomap.knn import calibrated
 from ..models.positioning.calibration import read_well
+from ..models.radiomap.knn import calibrated
 from ..models.radiomap.maps import FingerprintMap, load_map, save_map
 from ..models.radiomap.rehearsal import Rehearsal, tried
 from ..models.radiomap.scans import Scans, scans_from_csv
