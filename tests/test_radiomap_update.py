@@ -73,6 +73,10 @@ def test_an_update_of_an_update_replaces_the_scans_that_the_first_put_beside_the
     twice = tried(once, walked(3)[0], version="3").map
     assert len(twice.position_m) == len(once.position_m)
     assert twice.card["parent"] == "hall:2"
+    assert twice.survey is not None
+    assert twice.survey.to_bytes() == old_map().to_bytes()  # however many updates: what was measured is kept
+    assert FingerprintMap.from_bytes(twice.to_bytes()).to_bytes() == twice.to_bytes()
+    assert twice.card["access_points"]["removed"] == []  # they had left with the first update
 
 
 def test_scans_without_times_can_be_used_too():

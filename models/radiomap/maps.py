@@ -20,6 +20,7 @@ FORMAT = "whowhere radio map 1"
 
 F64 = npt.NDArray[np.float64]
 F32 = npt.NDArray[np.float32]
+SURVEY = "survey.map"
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # a date of its own would make every file differ
 
 
@@ -33,7 +34,9 @@ class FingerprintMap:
 
     bssids: m names, in the order of the columns. position_m: (n,2) f64 in the site frame. rssi_dbm: (n,m) f32, NaN
     where the access point was not heard. card: plain JSON: provenance, parent version, metrics, access points added,
-    moved and removed, and `calibration` (see `knn.calibrated`). Raises MapError when these do not fit together.
+    moved and removed, and `calibration` (see `knn.calibrated`). survey: the map that was surveyed, where this one was
+    made from it by updates, so that the next one starts from what was measured and not from what was drawn. Raises
+    MapError when these do not fit together.
     """
 
     name: str
@@ -42,6 +45,7 @@ class FingerprintMap:
     position_m: F64
     rssi_dbm: F32
     card: dict[str, Any] = field(default_factory=dict)
+    survey: "FingerprintMap | None" = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "bssids", tuple(self.bssids))
@@ -63,22 +67,26 @@ class FingerprintMap:
             _member(archive, "bssids.npy", _npy(np.array([b.encode() for b in self.bssids], dtype=np.bytes_)))
             _member(archive, "position_m.npy", _npy(self.position_m.astype("<f8")))
             _member(archive, "rssi_dbm.npy", _npy(self.rssi_dbm.astype("<f4")))
+            if self.survey is not None:
+                _member(archive, SURVEY, self.survey.to_bytes())
         return out.getvalue()
 
     @staticmethod
-    def from_bytes(content: bytes) -> "FingerprintMap":
-        """The map in a file's content. Raises MapError for anything that is not one."""
+    def from_bytes(content: bytes, inside: bool = False) -> "FingerprintMap":
+        """The map in a file's content. Raises MapError for anything that is not one. inside: a survey has none."""
         if len(content) > MAX_FILE_BYTES:
             raise MapError(f"a radio map of {len(content)} bytes is more than the {MAX_FILE_BYTES} that are read")
         try:
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
                 head = json.loads(_content(archive, "card.json"))
                 arrays = [_array(archive, name) for name in ("bssids", "position_m", "rssi_dbm")]
+                survey = _content(archive, SURVEY) if not inside and SURVEY in archive.namelist() else None
         except MapError:
             raise
         except Exception as error:  # a damaged archive fails in a dozen ways, all meaning the same
             raise MapError(f"this is not a radio map, or a damaged one ({error})") from error
-        return _assembled(head, *arrays)
+        made = _assembled(head, *arrays)
+        return made if survey is None else replace(made, survey=FingerprintMap.from_bytes(survey, inside=True))
 
     def changed(self, **fields: Any) -> "FingerprintMap":
         """A copy with other fields."""
@@ -126,7 +134,9 @@ def _check(radio_map: FingerprintMap) -> None:
         raise MapError(f"a radio map's levels must be {WEAKEST_DBM:g} to {STRONGEST_DBM:g} dBm, or NaN for not heard")
 
 
-def _assembled(head: Any, bssids: npt.NDArray[Any], position_m: npt.NDArray[Any], rssi: npt.NDArray[Any]):
+def _assembled(
+    head: Any, bssids: npt.NDArray[Any], position_m: npt.NDArray[Any], rssi: npt.NDArray[Any]
+) -> FingerprintMap:
     if not isinstance(head, dict) or head.get("format") != FORMAT:
         raise MapError(f'this is not a radio map: its card does not say "{FORMAT}"')
     name, version, card = head.get("name"), head.get("version"), head.get("card")

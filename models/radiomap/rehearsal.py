@@ -77,7 +77,7 @@ def _held_out(count: int, seed: int) -> np.ndarray:
 
 
 def _measured(old: FingerprintMap, new: FingerprintMap, held: Scans, seed: int) -> dict[str, float]:
-    both = tuple(b for b in old.bssids if b in set(new.bssids) & set(held.heard()))
+    both = tuple(b for b in old.bssids if b in set(new.bssids) & set(held.heard()) & set(surveyed(old).bssids))
     batch = held.columns(both)
     maps = {"stale": _narrowed(old, both), "updated": _narrowed(new, both)}
     out: dict[str, float] = {}

@@ -6,7 +6,7 @@ put the batch's scans beside them. Each update is tried on a part of the batch i
 places first (`rehearsal`): a map that would locate worse is not given out.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -41,8 +41,9 @@ class Update:
 
 def updated(old: FingerprintMap, scans: Scans, *, version: str, seed: int = 0) -> Update:
     """The updated map, without trying it first. Raises MapError, in one sentence, where the batch cannot be placed."""
-    refuse_misfit(old, *_shared(old, scans)[1:])
-    old = surveyed(old)
+    given, old = old, surveyed(old)
+    origin = given.survey or old
+    refuse_misfit(origin, *_shared(origin, scans)[1:])
     kept, known, batch_known = _shared(old, scans)
     heard = scans.columns(scans.heard())
     placed = place_scans(old.position_m, known, batch_known, heard, scans.t_s)
@@ -63,16 +64,31 @@ def updated(old: FingerprintMap, scans: Scans, *, version: str, seed: int = 0) -
         np.vstack([old.position_m[rows], placed.position_m]),
         np.vstack([levels[rows], fresh]),
         card,
+        origin.changed(survey=None),
     )
+    found = _against(given, found, kept)
     return Update(calibrated(new_map, seed) if len(rows) > 3 else new_map, placed, found, count)
 
 
 def surveyed(radio_map: FingerprintMap) -> FingerprintMap:
-    """The map without the scans that an earlier update put beside the survey: they are replaced, never piled up."""
-    rows = radio_map.card.get("surveyed_rows")
-    if not isinstance(rows, int) or not 0 < rows < len(radio_map.position_m):
-        return radio_map
-    return radio_map.changed(position_m=radio_map.position_m[:rows], rssi_dbm=radio_map.rssi_dbm[:rows])
+    """What was measured of the map, with the columns that updates have learned for access points that came later.
+
+    Levels that an update drew and the scans that it put beside them are left out: drawn anew from each other again and
+    again, they would blur.
+    """
+    rows, origin = radio_map.card.get("surveyed_rows"), radio_map.survey
+    card = {key: value for key, value in radio_map.card.items() if key != "surveyed_rows"}
+    if origin is None:
+        count = rows if isinstance(rows, int) and 0 < rows <= len(radio_map.position_m) else len(radio_map.position_m)
+        return radio_map.changed(
+            position_m=radio_map.position_m[:count], rssi_dbm=radio_map.rssi_dbm[:count], card=card
+        )
+    learned = [j for j, bssid in enumerate(radio_map.bssids) if bssid not in set(origin.bssids)]
+    if rows != len(origin.position_m):
+        learned = []  # the survey was thinned: rows no longer correspond
+    bssids = origin.bssids + tuple(radio_map.bssids[j] for j in learned)
+    levels = np.hstack([origin.rssi_dbm, radio_map.rssi_dbm[: len(origin.position_m), learned]])
+    return origin.changed(bssids=bssids, rssi_dbm=levels, version=radio_map.version, card=card)
 
 
 def refuse_misfit(old: FingerprintMap, known: F32, batch_known: F32) -> None:
@@ -92,8 +108,6 @@ def fit(old: FingerprintMap, known: F32, batch_known: F32) -> float:
     """
     levels = linear(known)
     many = np.flatnonzero((~np.isnan(known)).sum(axis=1) >= LEAST_SHARED)
-    scanned = many[many >= int(old.card.get("surveyed_rows", 0))]  # drawn fingerprints are smoother than scans are
-    many = scanned if len(scanned) >= LEAST_SCANS else many
     telling = (~np.isnan(batch_known)).sum(axis=1) >= LEAST_SHARED
     if len(many) < LEAST_SCANS or telling.sum() < LEAST_SCANS:
         return 0.0
@@ -130,6 +144,13 @@ def _shared(old: FingerprintMap, scans: Scans) -> tuple[tuple[str, ...], F32, F3
     if located < LEAST_LOCATED:
         raise MapError(f"only {located:.0%} of the scans hear an access point that the map knows")
     return kept, old.rssi_dbm[:, at], batch
+
+
+def _against(given: FingerprintMap, found: Changes, kept: tuple[str, ...]) -> Changes:
+    """The changes as against the map in force: what left it earlier is not named again, what came back is added."""
+    back = {bssid for bssid in kept if bssid not in set(given.bssids) and bssid not in set(found.removed)}
+    removed = tuple(bssid for bssid in found.removed if bssid in set(given.bssids))
+    return replace(found, added=tuple(sorted({*found.added, *back})), removed=removed)
 
 
 def _unknown(old: FingerprintMap, scans: Scans) -> dict[str, int]:
