@@ -14,6 +14,7 @@ from ...models.positioning.rounds import make_floor, make_round
 from ...models.positioning.walks import Walk
 
 SECONDS, TEST_SECONDS = 90.0, 180.0
+SCAN_EVERY_S = 4.8
 TUNED = (8, 5, 2)  # rounds of eight that a transferred model is tuned on
 WIPED = 0.4
 
@@ -43,7 +44,7 @@ def _one(seed: int, epochs: int) -> list[tuple[str, str, float]]:
     source = _rounds(make_floor(2 * seed, (60.0, 79.0), 102), 8)
     floor = make_floor(2 * seed + 1, (110.0, 60.0), 750)
     target, tuning = _rounds(floor, 8), _rounds(floor, 5, 20)
-    test = [make_round(floor, 40, TEST_SECONDS)]
+    test = [make_round(floor, 40, TEST_SECONDS, SCAN_EVERY_S)]
     bssids, ranges = most_heard(target), ranges_of(target)
     windows, stop, judged = (windows_of(w, bssids, ranges, STRIDE_S) for w in (target, tuning, test))
     box = training.box_of(windows.place_m)
@@ -70,4 +71,4 @@ def _one(seed: int, epochs: int) -> list[tuple[str, str, float]]:
 
 
 def _rounds(floor: Any, count: int, first: int = 0) -> list[Walk]:
-    return [make_round(floor, first + k, SECONDS) for k in range(count)]
+    return [make_round(floor, first + k, SECONDS, SCAN_EVERY_S) for k in range(count)]
