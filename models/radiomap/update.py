@@ -22,8 +22,9 @@ LEAST_SCANS = 30
 LEAST_SHARED = 3  # access points that map and batch must share
 LEAST_LOCATED = 0.25  # share of the scans that hear one of them
 LEAST_SCALE = 0.02  # Sorensen distance; below it the own distances are rounding
+MISFIT_FEW, FEW_HEARD = 2.0, 5  # the limit where a scan hears fewer known access points: distances are coarse then
 MISFIT = 1.3  # times the map's own distances between neighbouring places
-LEAST_SPREAD = 0.55  # of the map's own extent
+LEAST_SPREAD = 0.5  # of the map's own extent
 WATCHED_BELOW = 0.10  # share of what is heard: so few new access points are named, but survivors locate better alone
 MOSTLY_NEW = 0.6  # share of what is heard that the map does not know
 OLD_ROWS = 4  # surveyed fingerprints kept per scan of the batch where most is new
@@ -94,10 +95,12 @@ def surveyed(radio_map: FingerprintMap) -> FingerprintMap:
 def refuse_misfit(old: FingerprintMap, known: F32, batch_known: F32) -> None:
     """Raise MapError for scans that are less like the map than neighbouring places of the map are like each other."""
     misfit = fit(old, known, batch_known)
-    if misfit > MISFIT:
+    heard = (~np.isnan(batch_known)).sum(axis=1)
+    limit = MISFIT if np.median(heard[heard > 0]) >= FEW_HEARD else MISFIT_FEW
+    if misfit > limit:
         raise MapError(
             f"the scans do not fit the map: {misfit:.2f} times as far from it as its own neighbouring places are "
-            f"({MISFIT:g} is the limit); levels are shifted, or this is another site's map"
+            f"({limit:g} is the limit); levels are shifted, or this is another site's map"
         )
 
 
