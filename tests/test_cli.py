@@ -86,6 +86,17 @@ def test_check_describes_the_demo_site(capsys: pytest.CaptureFixture[str]):
     assert "4 people enrolled with 4 devices" in text
 
 
+def test_check_says_what_phones_lack(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / "site.toml"
+    text = 'name = "x"\n[area]\nx_m = [0, 5]\ny_m = [0, 5]\n[[identities]]\nname = "Ada"\nconsent = true\n'
+    path.write_text(text + '[[phones]]\nid = "p1"\nowner = "Ada"\n')
+    assert cli.main(["check", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert "p1 (Ada); they upload to http://127.0.0.1:8020/upload" in said
+    assert "p1: without a token nothing that they send is taken" in said
+    assert "without a radio map" in said
+
+
 def test_check_names_line_key_and_nearest_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     wrong = tmp_path / "site.toml"
     wrong.write_text(DEMO_SITE.read_text().replace("fps = 5", "fsp = 5", 1))

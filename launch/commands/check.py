@@ -78,12 +78,27 @@ def describe_site(site: Site) -> Iterator[str]:
     yield f"  {len(consenting)} people enrolled with {devices} devices" + _silent(
         len(site.identities) - len(consenting)
     )
+    if site.phones:
+        yield from _describe_phones(site)
     yield f"  other phones: {'only counted' if site.privacy.unenrolled == 'count' else 'a pseudonym of the day'}"
     yield f"  bus tcp://{site.bus.host}:{site.bus.port}, page http://{site.page.host}:{site.page.port}/"
     if not (site.radars or site.cameras):
         yield "  without a camera or radar, positions come from signal strength alone: metres, not decimetres"
     if site.identities and len(site.sniffers) < 3:
         yield f"  {len(site.sniffers)} sniffers: three or more around the room name people much faster"
+
+
+def _describe_phones(site: Site) -> Iterator[str]:
+    gateway = site.gateway
+    scheme = "https" if gateway.certificate else "http"
+    port = gateway.port or "a free port"
+    owners = ", ".join(f"{phone.id} ({phone.owner})" for phone in site.phones)
+    yield f"  phones with the app: {owners}; they upload to {scheme}://{gateway.host}:{port}/upload"
+    mute = [phone.id for phone in site.phones if phone.source == "app" and not phone.token]
+    if mute:
+        yield f"  {', '.join(mute)}: without a token nothing that they send is taken"
+    if "radiomap" not in site.models:
+        yield "  without a radio map (models.radiomap) phones are heard but not located: docs/phone_positions.md"
 
 
 def _silent(count: int) -> str:
