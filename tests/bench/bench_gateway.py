@@ -29,7 +29,7 @@ def bodies(form: str, second: int, phone: int) -> bytes:
     """What one phone sends of the second that ended at `second` (UTC s)."""
     t_ns = [second * SECOND_NS - n * SECOND_NS // HZ for n in range(HZ)]
     value = [[0.1234 + phone / 7, -0.5678, 9.8123]] * HZ
-    samples = dict.fromkeys(("acc", "gyro", "mag"), in_order(t_ns, value))
+    samples = {name: in_order(t_ns, value) for name in ("acc", "gyro", "mag")}
     scans: Sequence[Scan] = ()
     if second % 2 == phone % 2:
         heard = tuple((f"02:00:00:00:{n:02x}:{phone % 4:02x}", -50.0 - n % 40) for n in range(ACCESS_POINTS))
