@@ -84,9 +84,9 @@ def test_it_can_learn_two_hundred_windows_by_heart(rounds: list[Walk]):
     windows = windows_of(rounds[:1], bssids, ranges, 0.25)
     windows = windows.take(~windows.missing[:, 0]).take(np.arange(200))
     box = mtloc_training.box_of(windows.place_m)
-    network, _ = mtloc_training.train(windows, windows, box, replace(QUICK, epochs=150))
+    network, _ = mtloc_training.train(windows, windows, box, replace(QUICK, epochs=1000))
     off = np.hypot(*(mtloc_training.places(network, windows, box) - windows.place_m).T)
-    assert off.mean() < 0.6  # the specification's 0.3 m needs more epochs than a test may take
+    assert off.mean() < 0.3  # MTLoc specification, section 8, check 6
 
 
 def test_onnx_torch_and_numpy_agree():
