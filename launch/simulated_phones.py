@@ -28,11 +28,11 @@ def with_phones(site: Site, folder: Path) -> Site:
     return replace(site, phones=phones, gateway=gateway, models={**site.models, "radiomap": str(path)})
 
 
-def surveyed(site: Site, seed: int = 0) -> FingerprintMap:
+def surveyed(site: Site) -> FingerprintMap:
     """What a surveyor of the simulated site would bring home, under the names that its gateway gives access points."""
     key = load_key(site.privacy.key)
     bssids, position_m, rssi_dbm = survey(
-        site, SPACING_M, SCANS_A_POINT, seed, lambda address: access_point_pseudonym(key, address)
+        site, SPACING_M, SCANS_A_POINT, pseudonym=lambda address: access_point_pseudonym(key, address)
     )
     card = {"made from": f"a simulated survey, {SCANS_A_POINT} scans every {SPACING_M} m"}
-    return read_well(FingerprintMap(site.name, f"survey-{seed}", bssids, position_m, rssi_dbm.astype("f4"), card))
+    return read_well(FingerprintMap(site.name, "survey-0", bssids, position_m, rssi_dbm.astype("f4"), card))

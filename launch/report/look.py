@@ -10,7 +10,6 @@ PALETTE = (  # on light, on dark
     ("#0072b2", "#3a9fe3"), ("#d55e00", "#ee7a22"), ("#008a64", "#1fbf93"), ("#cc79a7", "#dd92bb"),
     ("#b07700", "#f0b032"), ("#2f97d3", "#7cc8f2"), ("#7c5bcf", "#a58bec"), ("#8a7228", "#c2a94e"),
 )  # fmt: skip
-STATES = ("confirmed", "tentative", "wireless")
 
 
 def colour_class(place: int) -> str:
