@@ -79,3 +79,14 @@ def test_the_motion_branch_of_a_model_is_taken_over(site: Path, tmp_path: Path, 
     (tmp_path / "broken.onnx").write_bytes(content[:1000])
     assert learn(str(site / "walks"), "--from", str(tmp_path / "broken.onnx"), "--out", str(tmp_path / "new")) == 1
     assert "cannot be learnt from" in capsys.readouterr().err
+
+
+def test_the_branch_is_carried_both_ways(site: Path):
+    from whowhere.launch.evaluate.transfer import in_words, tables
+    from whowhere.launch.recorded_walks import walks_in
+
+    places = {name: walks_in([site / name])[:3] for name in ("walks", "elsewhere")}
+    done = tables(places, [0], epochs=1)
+    assert list(done) == ["elsewhere to walks", "walks to elsewhere"]
+    assert all(len(values) == 1 and values[0] > 0 for rows in done.values() for values in rows.values())
+    assert len(in_words(done)) == 2 * (2 + len(done["elsewhere to walks"]))
