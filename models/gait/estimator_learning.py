@@ -25,6 +25,7 @@ F64 = NDArray[np.float64]
 
 SCALES, LEAST, MOST = np.arange(0.4, 1.25, 0.05), (-3.0, -4.0, -5.0, -6.5, -8.0), 8.0
 GALLERIES = (10, 58)
+SHIPPED_PEOPLE = 8000
 OUTPUTS = ("eta", "precision", "mean", "spread")
 Signed = dict[str, tuple[F64, F64]]  # by kind, "radar", "crop" (no height known), "height": eta, precision (P,W,K)
 

@@ -1,63 +1,74 @@
 """The shipped gait networks in torch: from a window to a signature and to the walk's gait numbers.
 
 Radar: an MLP shared by the points, masked mean and maximum over them; camera: outline profiles as they are. Then both
-alike: convolutions over the frames, a spectral layer (power of learnt channels on a fixed grid of frequencies), and an
-MLP whose output is a signature (latent.py) and Gaussian estimates of the numbers. Imports torch: for training only.
+alike: convolutions over the frames, a spectral layer that looks for a walk's two harmonics (strides, steps) and how
+strong they are in learnt channels, and an MLP whose output is a signature (latent.py) and Gaussian estimates of the
+numbers. Imports torch: for training only.
 """
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .windows import FRAMES, PROFILE, RATE_HZ
+from .harmonics import BEATS_HZ, harmonics
+from .windows import FRAMES, PROFILE
 
 LATENT = 16
-HERTZ = torch.arange(0.5, 4.51, 0.125)
 NUMBERS = 9  # see estimator_training.TARGETS
 
 
-class Spectrum(nn.Module):
-    """Log power (B, channels * frequencies) of series (B, C, T) mixed to `channels`, without means, Hann window."""
+class Beat(nn.Module):
+    """Series (B,C,20) -> what they beat like (B, F + 2 + 2 channels): for F cadences, which share of the energy of
+    all channels lies on strides and steps; the cadence by a soft maximum and how sure it is; and how strong strides
+    and steps are in each channel at that cadence."""
 
     def __init__(self, width: int, channels: int) -> None:
         super().__init__()
         self.mix = nn.Conv1d(width, channels, 1)
-        t = torch.arange(FRAMES) / RATE_HZ
-        turn = 2 * torch.pi * t[:, None] * HERTZ[None]
-        window = torch.hann_window(FRAMES + 2)[1:-1, None]
-        self.register_buffer("cosine", window * torch.cos(turn))
-        self.register_buffer("sine", window * torch.sin(turn))
+        level, waves = harmonics()
+        self.register_buffer("level", torch.tensor(level, dtype=torch.float32))  # (20,20), takes out mean and trend
+        self.register_buffer("waves", torch.tensor(waves.transpose(1, 0, 2).reshape(FRAMES, -1), dtype=torch.float32))
+        self.register_buffer("hertz", torch.tensor((BEATS_HZ - 1.87) / 0.3, dtype=torch.float32))
+        self.sharpness = nn.Parameter(torch.tensor(np.log(40.0), dtype=torch.float32))
+        self.size = len(BEATS_HZ) + 2 + 2 * channels
 
     def forward(self, series: Tensor) -> Tensor:
-        mixed = self.mix(series)
-        mixed = mixed - mixed.mean(dim=2, keepdim=True)
-        power = (mixed @ self.get_buffer("cosine")) ** 2 + (mixed @ self.get_buffer("sine")) ** 2
-        return torch.log(power + 1e-2).flatten(1)
+        mixed = self.mix(series) @ self.get_buffer("level")
+        energy = (mixed @ self.get_buffer("waves")) ** 2
+        energy = energy.unflatten(2, (len(BEATS_HZ), 2, 2)).sum(dim=4)  # (B,C,F,2): strides, steps
+        share = energy.sum(dim=(1, 3)) / ((mixed**2).sum(dim=(1, 2))[:, None] + 1e-3)
+        weight = torch.softmax(torch.exp(self.sharpness) * share, dim=1)
+        cadence = (weight * self.get_buffer("hertz")).sum(dim=1, keepdim=True)
+        sure = (weight**2).sum(dim=1, keepdim=True)
+        strength = torch.log((energy * weight[:, None, :, None]).sum(dim=2) + 1e-3)
+        return torch.cat([cadence, sure, share, strength.flatten(1)], dim=1)
 
 
 class Trunk(nn.Module):
     """Frames (B,T,W) and what is known of the whole window (B,E) -> eta (B,K), precision (B,K), mean and log variance
     of the numbers (B,9)."""
 
-    def __init__(self, width: int, extra: int, hidden: int = 64, channels: int = 16) -> None:
+    def __init__(self, width: int, extra: int, hidden: int = 64, channels: int = 24) -> None:
         super().__init__()
         self.inner = nn.Sequential(
             nn.Conv1d(width, hidden, 1), nn.BatchNorm1d(hidden), nn.ReLU(),
-            nn.Conv1d(hidden, hidden, 5, padding=2), nn.BatchNorm1d(hidden), nn.ReLU(),
+            nn.Conv1d(hidden, hidden, 3, padding=1), nn.BatchNorm1d(hidden), nn.ReLU(),
         )  # fmt: skip
-        self.deeper = nn.Sequential(nn.Conv1d(hidden, hidden, 3, padding=1), nn.BatchNorm1d(hidden), nn.ReLU())
-        self.spectrum = Spectrum(2 * hidden, channels)
-        wide = channels * len(HERTZ) + 4 * hidden + extra
+        self.raw, self.beat = Beat(width, channels), Beat(hidden, channels)
+        wide = self.raw.size + self.beat.size + 2 * hidden + extra
+        self.level = nn.BatchNorm1d(wide)
         self.head = nn.Sequential(
-            nn.BatchNorm1d(wide), nn.Linear(wide, 192), nn.BatchNorm1d(192), nn.ReLU(), nn.Dropout(0.25),
+            nn.Linear(wide, 192), nn.BatchNorm1d(192), nn.ReLU(), nn.Dropout(0.2),
             nn.Linear(192, 128), nn.BatchNorm1d(128), nn.ReLU(),
         )  # fmt: skip
-        self.out = nn.Linear(128 + extra, 2 * LATENT + 2 * NUMBERS)  # what is told goes round the rest as well
+        self.out = nn.Linear(128 + 4 + extra, 2 * LATENT + 2 * NUMBERS)  # what is told goes round the rest as well
 
     def forward(self, frames: Tensor, extra: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        first = self.inner(frames.transpose(1, 2))
-        both = torch.cat([first, self.deeper(first)], dim=1)
-        said = torch.cat([self.spectrum(both), both.mean(dim=2), both.amax(dim=2), extra], dim=1)
-        last = torch.cat([self.head(said), extra], dim=1)
+        series = frames.transpose(1, 2)
+        inner = self.inner(series)
+        beats = self.raw(series), self.beat(inner)
+        said = self.level(torch.cat([*beats, inner.mean(dim=2), inner.amax(dim=2), extra], dim=1))
+        last = torch.cat([self.head(said), beats[0][:, :2], beats[1][:, :2], extra], dim=1)
         place, sharp, mean, spread = self.out(last).split([LATENT, LATENT, NUMBERS, NUMBERS], dim=1)
         precision = nn.functional.softplus(sharp)
         return place * precision, precision, mean, spread.clamp(-6, 4)
