@@ -4,7 +4,8 @@ The tracker's stand-in is a straight line through the frames' middles; it never 
 is another one: none serves as a radar's and as a camera's.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from ..models.gait.windows import (
     radar_tensors,
 )
 
+F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
 TRIES = 50  # of a walk whose window says nothing
@@ -38,7 +40,7 @@ class Conditions:
     """What walks are like, plain G1 by default; all but the last three are shares of the walks. styled: another
     generator's choices; away: from the sensor; wide: at angles up to 90 degrees; loose: a live tracker's errors added;
     drawn_speed: speeds drawn from 0.9 to 1.4 m/s in place of the person's own; slow_camera: 8 frames a second; sparse:
-    6 to 23 radar points a frame."""
+    6 to 23 radar points a frame; company: somebody else walks 1 m beside."""
 
     styled: float = 0.0
     away: float = 0.0
@@ -47,6 +49,7 @@ class Conditions:
     drawn_speed: float = 0.0
     slow_camera: float = 0.0
     sparse: float = 0.0
+    company: float = 0.0
     angle_rad: float | None = None
     frames: int = FRAMES
     points: float = 23.0
@@ -115,6 +118,10 @@ def _walk(gait: Gait, rng: np.random.Generator, conditions: Conditions) -> Walk:
 def _radar(walk: Walk, rng: np.random.Generator, conditions: Conditions) -> RadarTensors | None:
     points = float(rng.uniform(6.0, conditions.points)) if rng.random() < conditions.sparse else conditions.points
     heard = hear(walk, rng, conditions.frames, points)
+    if rng.random() < conditions.company:
+        other = hear(_beside(walk, rng), rng, conditions.frames, points)
+        both = [np.concatenate(each) for each in zip(heard.points, other.points, strict=True)]
+        heard = Heard(heard.times_s, tuple(_near(walk, heard.times_s, both)))
     line = tracked(heard)
     if line is None:
         return None
@@ -130,8 +137,24 @@ def _radar(walk: Walk, rng: np.random.Generator, conditions: Conditions) -> Rada
 
 def _camera(walk: Walk, rng: np.random.Generator, conditions: Conditions) -> CameraTensors | None:
     rate = 8.0 if rng.random() < conditions.slow_camera else 15.0
-    seen = see(walk, rng, round(conditions.frames / 10 * rate), rate)
+    other = _beside(walk, rng) if rng.random() < conditions.company else None
+    seen = see(walk, rng, round(conditions.frames / 10 * rate), rate, other)
     return camera_tensors(camera_window(seen))
+
+
+def _beside(walk: Walk, rng: np.random.Generator) -> Walk:
+    """Somebody else, 1 m to the left or right, in the same direction."""
+    side = rng.choice([-1.0, 1.0])
+    away = side * np.array([-np.sin(walk.heading_rad), np.cos(walk.heading_rad)])
+    place = np.array(walk.middle_m) + away
+    gait = draw_walk(draw_gait(rng), rng, walk.gait.speed_m_s)
+    return replace(walk, gait=gait, middle_m=(float(place[0]), float(place[1])), phase=float(rng.random()))
+
+
+def _near(walk: Walk, times: F64, points: list[F32]) -> Iterator[F32]:
+    """What lies within 0.8 m of where the body is: a tracker that follows it keeps no more."""
+    for place, cloud in zip(walk.place_m(times), points, strict=True):
+        yield cloud[np.hypot(*(cloud[:, :2] - place).T) < NEAR_M]
 
 
 def tracked(heard: Heard) -> tuple[F64, F64] | None:

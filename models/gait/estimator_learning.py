@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from .estimator_network import LATENT
-from .estimator_training import TARGETS, Pair, Recipe, signatures, train
+from .estimator_training import Pair, Recipe, signatures, train
 from .latent import pair_ratios
 from .model import INPUTS
+from .numbers import TARGETS
 from .walkset import WalkSet
 from .windows import CameraTensors
 

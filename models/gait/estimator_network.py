@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from .harmonics import BEATS_HZ, harmonics
+from .numbers import TARGETS
 from .windows import FRAMES, PROFILE
 
 LATENT = 16
-NUMBERS = 9  # see estimator_training.TARGETS
+NUMBERS = len(TARGETS)
 
 
 class Beat(nn.Module):

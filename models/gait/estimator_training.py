@@ -15,30 +15,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from . import latent
 from .estimator_network import CameraGait, RadarGait
+from .numbers import targets
 from .walkset import WalkSet
 
 F64 = NDArray[np.float64]
 
-# What is estimated of a walk, in units of the people's spread: name, how it follows from the walk's numbers, mean, sd.
-TARGETS: tuple[tuple[str, Callable[[dict[str, F64]], F64], float, float], ...] = (
-    ("height_m", lambda n: n["height_m"], 1.69, 0.09),
-    ("cadence_per_min", lambda n: n["cadence_per_min"], 112.0, 8.5),
-    ("step_m", lambda n: n["step_m"], 0.69, 0.05),
-    ("swing_rad", lambda n: n["swing_rad"], 0.436, 0.14),
-    ("knee_rad", lambda n: n["knee_rad"], 1.05, 0.11),
-    ("step_ratio", lambda n: n["step_m"] / n["height_m"], 0.41, 0.023),
-    ("leg_ratio", lambda n: n["leg_ratio"], 0.49, 0.0115),
-    ("shoulder_ratio", lambda n: n["shoulder_m"] / n["height_m"], 0.23, 0.0115),
-    ("speed_m_s", lambda n: n["step_m"] * n["cadence_per_min"] / 60, 1.27, 0.11),
-)
+WEIGHTS = {"cross": 1.0, "joined": 0.7, "radar": 0.3, "camera": 0.3}  # of the kinds of pairs
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """How to train. people: in a batch; rate: the greatest, after a warm-up, of a cosine; told: share of camera walks
     whose height is known; numbers, absolute: weights of the estimates' loss and of the logistic one; lost: at most so
-    many of a walk's points, a share; jitter: added to inputs, in their units."""
+    many of a walk's points, a share; jitter: added to inputs, in their units; alike: as latent.share_of."""
 
     people: int = 96
     steps: int = 1500
@@ -50,6 +41,7 @@ class Recipe:
     decay: float = 2e-2
     lost: float = 0.4
     jitter: float = 0.04
+    alike: float = 0.2
 
 
 class Pair(nn.Module):
@@ -59,12 +51,6 @@ class Pair(nn.Module):
         super().__init__()
         self.radar = RadarGait()
         self.camera = CameraGait()
-
-
-def targets(numbers: F64, names: tuple[str, ...]) -> NDArray[np.float32]:
-    """(...,9) of gait numbers (...,11), in units of TARGETS."""
-    table = {name: numbers[..., k] for k, name in enumerate(names)}
-    return np.stack([(f(table) - mean) / sd for _, f, mean, sd in TARGETS], axis=-1).astype(np.float32)
 
 
 def train(walks: WalkSet, recipe: Recipe, said: Callable[[str], Any] | None = None) -> Pair:
@@ -115,7 +101,8 @@ def _loss(
         truth = torch.from_numpy(aim[rows[:, None], pick]).flatten(0, 1)
         number = number + 0.5 * (((truth - out[2]) ** 2) * torch.exp(-out[3]) + out[3]).mean()
     one = [(out[0][k::2], out[1][k::2]) for out in (heard, seen) for k in (0, 1)]
-    both = [(a[0] + b[0], a[1] + b[1]) for a, b in ((one[0], one[1]), (one[2], one[3]))]
+    share = latent.share_of(2, recipe.alike)
+    both = [(share * (a[0] + b[0]), share * (a[1] + b[1])) for a, b in ((one[0], one[1]), (one[2], one[3]))]
     kinds = {
         "cross": [(one[0], one[2]), (one[1], one[3])],
         "radar": [(one[0], one[1])],
@@ -129,7 +116,7 @@ def _loss(
             matrix = ratio_matrix(a, b)
             ranked = ranked + _ranked(matrix) / len(pairs)
             absolute = absolute + _absolute(matrix) / len(pairs)
-        weight = 1.0 if name == "cross" else 0.4
+        weight = WEIGHTS[name]
         total = total + weight * (ranked + recipe.absolute * absolute)
         parts[name] = ranked.item()
         if name == "cross":

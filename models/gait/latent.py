@@ -25,6 +25,12 @@ def ratios(eta: NDArray, precision: NDArray, etas: NDArray, precisions: NDArray)
     return both - evidence(eta, precision) - evidence(etas, precisions)
 
 
+def share_of(walks: int, alike: float) -> float:
+    """What the sum of several walks' signatures counts for: walks of one person by one kind of sensor err alike, as it
+    were, so that three say less than three times as much. alike 0: each says something new, 1: all say the same."""
+    return 1.0 / (1.0 + (max(walks, 1) - 1) * alike)
+
+
 def pair_ratios(etas: NDArray, precisions: NDArray, others: NDArray, other_precisions: NDArray) -> F64:
     """(Q,G) ratios of Q signatures (Q,K) against G (G,K)."""
     rows = [ratios(e, p, others, other_precisions) for e, p in zip(etas, precisions, strict=True)]

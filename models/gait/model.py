@@ -7,7 +7,7 @@ not: they say nothing here and are counted. On real people ratios are worth no m
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -83,6 +83,15 @@ class GaitModel:
             each["name"]: (each["mean"] + each["sd"] * float(mean[0, k]), each["sd"] * float(np.exp(spread[0, k] / 2)))
             for k, each in enumerate(scales)
         }
+
+    def batch(self, kind: str, inputs: dict[str, F32]) -> tuple[F32, F32]:
+        """eta and precision (B,K) of tensors "radar" or "camera" (windows.py) by name, for measuring."""
+        parts = [self._sessions[kind].run(["eta", "precision"], part) for part in _chunks(inputs)]
+        return np.concatenate([eta for eta, _ in parts]), np.concatenate([precision for _, precision in parts])
+
+    def batch_numbers(self, kind: str, inputs: dict[str, F32]) -> F32:
+        """(B,9) the gait numbers of `numbers`, in units of the people's spread."""
+        return np.concatenate([self._sessions[kind].run(["mean"], part)[0] for part in _chunks(inputs)])
 
     def joined(self, signatures: Sequence[Signature]) -> Signature | None:
         """Of several different walks of one person; those of other models left out and counted; None of none."""
@@ -199,6 +208,11 @@ def save_model(contents: Mapping[str, bytes], card: Mapping[str, Any], folder: s
     sums = {kind: hashlib.sha256(content).hexdigest() for kind, content in contents.items()}
     said = json.dumps({**card, "format": FORMAT, "sha256": sums}, indent=1, sort_keys=True)
     (folder / CARD).write_text(said + "\n", "utf-8")
+
+
+def _chunks(inputs: dict[str, F32], size: int = 256) -> Iterator[dict[str, F32]]:
+    for start in range(0, len(next(iter(inputs.values()))), size):
+        yield {name: part[start : start + size] for name, part in inputs.items()}
 
 
 def _session(content: bytes, kind: str) -> Any:
