@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from ...models.gait.identification import Beliefs, beliefs, ranked
-from ...models.gait.latent import pair_ratios
+from ...models.gait.latent import pair_ratios, share_of
 from ...models.gait.model import SHIPPED, GaitError, GaitModel, load_model
 from ...models.gait.walkset import WalkSet
 from ..errors import LaunchError
@@ -45,13 +45,15 @@ class Figure(NamedTuple):
 
 
 class Signed(NamedTuple):
-    """eta and precision (P,W,K) of people's walks."""
+    """eta and precision (P,W,K) of people's walks, and how alike they err (latent.share_of)."""
 
     eta: F64
     precision: F64
+    alike: float
 
     def of(self, *walks: int) -> tuple[F64, F64]:
-        return self.eta[:, walks].sum(axis=1), self.precision[:, walks].sum(axis=1)
+        share = share_of(len(walks), self.alike)
+        return share * self.eta[:, walks].sum(axis=1), share * self.precision[:, walks].sum(axis=1)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -119,7 +121,8 @@ def signatures(model: GaitModel, walks: WalkSet) -> dict[str, Signed]:
         shape = tensors[0].shape[:2]
         flat = {f: part.reshape(-1, *part.shape[2:]) for f, part in tensors._asdict().items()}
         eta, precision = model.batch(kind, flat)
-        done[name] = Signed(eta.reshape(*shape, -1).astype(float), precision.reshape(*shape, -1).astype(float))
+        parts = (part.reshape(*shape, -1).astype(float) for part in (eta, precision))
+        done[name] = Signed(next(parts), next(parts), float(model.card["calibration"]["walks_alike"]))
     return done
 
 

@@ -33,8 +33,8 @@ class GaitError(ValueError):
 
 
 class Signature(NamedTuple):
-    """What walks say about a person. eta, precision (K,) f32 (latent.py); kind "radar", "camera" or "joined"; model:
-    label of the model that made it; walks: how many it is of."""
+    """What walks say about a person. eta, precision (K,) f32 (latent.py), sums over the walks; kind "radar", "camera"
+    or "joined"; model: label of the model that made it; walks: how many it is of."""
 
     eta: F32
     precision: F32
@@ -60,7 +60,7 @@ class GaitModel:
         self._sessions = dict(sessions)
         said = card["calibration"]
         self._scale, self._least, self._most = float(said["scale"]), float(said["least"]), float(said["most"])
-        self._alike = float(said.get("windows_alike", 0.5))
+        self._walks_alike, self._windows_alike = float(said["walks_alike"]), float(said["windows_alike"])
 
     @property
     def label(self) -> str:
@@ -113,7 +113,7 @@ class GaitModel:
         if done is None:
             return None
         count = len(self._ours(signatures, count=False))
-        share = np.float32(1.0 / (1.0 + (count - 1) * self._alike))
+        share = np.float32(latent.share_of(count, self._windows_alike) / self._share(done))
         return done._replace(eta=done.eta * share, precision=done.precision * share, walks=1)
 
     def gallery(self, signatures: Sequence[Signature]) -> Gallery:
@@ -128,9 +128,12 @@ class GaitModel:
         nothing = np.zeros(width, np.float32)
         eta = [each.eta if each.model == self.label else nothing for each in signatures]
         precision = [each.precision if each.model == self.label else nothing for each in signatures]
+        share = np.array([self._share(each) for each in signatures], np.float64).reshape(-1, 1)
         shape = (len(signatures), width)
         return Gallery(
-            np.array(eta, np.float64).reshape(shape), np.array(precision, np.float64).reshape(shape), is_ours
+            share * np.array(eta, np.float64).reshape(shape),
+            share * np.array(precision, np.float64).reshape(shape),
+            is_ours,
         )
 
     def ratios(self, query: Signature, gallery: Sequence[Signature] | Gallery) -> F64:
@@ -142,9 +145,9 @@ class GaitModel:
             return np.zeros(len(ready.eta))
         if not len(ready.eta):
             return np.zeros(0)
-        plain = latent.ratios(
-            query.eta.astype(np.float64), query.precision.astype(np.float64), ready.eta, ready.precision
-        )
+        share = self._share(query)
+        eta, precision = share * query.eta.astype(np.float64), share * query.precision.astype(np.float64)
+        plain = latent.ratios(eta, precision, ready.eta, ready.precision)
         return np.where(ready.is_ours, self.calibrated(plain), 0.0)
 
     def calibrated(self, log_ratios: F64) -> F64:
@@ -165,6 +168,9 @@ class GaitModel:
 
     def _run(self, kind: str, tensors: RadarTensors | CameraTensors) -> list[F32]:
         return self._sessions[kind].run(["eta", "precision", "mean", "spread"], tensors._asdict())
+
+    def _share(self, signature: Signature) -> float:
+        return latent.share_of(signature.walks, self._walks_alike)
 
     def _ours(self, signatures: Sequence[Signature], count: bool = True) -> list[Signature]:
         ours = [each for each in signatures if each.model == self.label]
