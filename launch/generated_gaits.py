@@ -33,6 +33,7 @@ F64 = NDArray[np.float64]
 TRIES = 50  # of a walk whose window says nothing
 FRAMES = 20
 NEAR_M = 0.8
+SPEED_ERROR = 0.03  # of a calibrated camera's track over 2 s
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,8 @@ def _camera(walk: Walk, rng: np.random.Generator, conditions: Conditions) -> Cam
     rate = 8.0 if rng.random() < conditions.slow_camera else 15.0
     other = _beside(walk, rng) if rng.random() < conditions.company else None
     seen = see(walk, rng, round(conditions.frames / 10 * rate), rate, other)
-    return camera_tensors(camera_window(seen))
+    speed = walk.gait.speed_m_s * float(rng.normal(1.0, SPEED_ERROR))
+    return camera_tensors(camera_window(seen)._replace(speed_m_s=speed))
 
 
 def _beside(walk: Walk, rng: np.random.Generator) -> Walk:

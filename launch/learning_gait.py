@@ -39,10 +39,9 @@ def run(args: argparse.Namespace) -> int:
     if min(args.people or 20, 20) < 20 or (args.steps or 1) < 1:
         raise LaunchError("--people must be 20 or more, --steps 1 or more", "whowhere learn gait --help")
     try:
-        import torch
+        import torch  # noqa: F401
     except ImportError as error:
         raise LaunchError("learning needs torch: the `train` extra", 'pip install "whowhere[train]"') from error
-    torch.set_num_threads(2)
     said = None if args.json else print
     result = mission(args, said) if args.mission else estimators(args, said)
     print(json.dumps(result) if args.json else f"written to {args.out}: {', '.join(result['files'])}")

@@ -22,7 +22,7 @@ def cloud(count: int = 10, seed: int = 0) -> np.ndarray:
 
 
 def radar(frames: int = 20, count: int = 10, speed: float = 1.2, period: float = 0.1) -> RadarWindow:
-    times = 1000.0 + np.arange(frames) * period
+    times = 1000.0 + np.arange(frames, dtype=np.float64) * period
     return RadarWindow(
         times, [cloud(count, k) for k in range(frames)], np.full(frames, 4.0), np.full(frames, np.pi), speed
     )

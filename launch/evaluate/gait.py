@@ -17,7 +17,7 @@ from scipy.stats import t as student
 from ...models.gait.identification import Beliefs, beliefs, ranked
 from ...models.gait.latent import pair_ratios, share_of
 from ...models.gait.model import SHIPPED, GaitError, GaitModel, load_model
-from ...models.gait.walkset import WalkSet
+from ...models.gait.walkset import TOLD, WalkSet, told_only
 from ..errors import LaunchError
 from ..generated_gaits import Conditions, generated
 
@@ -113,9 +113,9 @@ def everything(model: GaitModel, seeds: Sequence[int]) -> dict[str, Any]:
 
 
 def signatures(model: GaitModel, walks: WalkSet) -> dict[str, Signed]:
-    """Of all walks: "radar", "crop" (the camera without height), "height"."""
-    crop = walks.camera._replace(told=np.zeros_like(walks.camera.told))
-    cases = {"radar": ("radar", walks.radar), "crop": ("camera", crop), "height": ("camera", walks.camera)}
+    """Of all walks: "radar", and the camera's by what is known beside its outlines (TOLD)."""
+    cases: dict[str, tuple[str, Any]] = {"radar": ("radar", walks.radar)}
+    cases |= {kind: ("camera", told_only(walks.camera, kind)) for kind in TOLD}
     done = {}
     for name, (kind, tensors) in cases.items():
         shape = tensors[0].shape[:2]
@@ -141,9 +141,7 @@ def galleries(signed: Sequence[dict[str, Signed]], prefix: str) -> dict[str, lis
     """Rows of top-1 at 10, 18, 58."""
     done = {}
     three = tuple(range(WALKS))
-    cases = [
-        (kind + said, kind, walks) for said, walks in (("", (0,)), (", three", three)) for kind in ("crop", "height")
-    ]
+    cases = [(kind + said, kind, walks) for said, walks in (("", (0,)), (", three", three)) for kind in TOLD]
     for name, kind, walks in cases:
         done[prefix + name] = [
             str(over_seeds(signed, lambda s, k=kind, w=walks, g=g: top(s["radar"].of(*w), s[k].of(*w), g)))
@@ -170,7 +168,7 @@ def believed(model: GaitModel, signed: dict[str, Signed], kind: str, walks: tupl
 
 
 def conditions(model: GaitModel, seeds: Sequence[int]) -> dict[str, str]:
-    """Top-1 of 18, crop and height, one walk: angles, lengths, other generators' choices."""
+    """Top-1 of 18, crop, height, height and speed, one walk: angles, lengths, other generators' choices."""
     cases = {f"{angle} degrees": Conditions(angle_rad=float(np.radians(angle))) for angle in ANGLES_DEG}
     cases |= {f"{frames / 10:g} s": Conditions(frames=frames) for frames in (11, 15, 20)}
     cases |= {
@@ -185,7 +183,7 @@ def conditions(model: GaitModel, seeds: Sequence[int]) -> dict[str, str]:
     done = {}
     for name, case in cases.items():
         signed = [signatures(model, generated(PEOPLE // 2, 1, seed, case)) for seed in seeds]
-        row = [over_seeds(signed, lambda s, k=k: top(s["radar"].of(0), s[k].of(0), 18)) for k in ("crop", "height")]
+        row = [over_seeds(signed, lambda s, k=k: top(s["radar"].of(0), s[k].of(0), 18)) for k in TOLD]
         done[name] = " | ".join(map(str, row))
     return done
 

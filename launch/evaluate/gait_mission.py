@@ -13,7 +13,7 @@ import numpy as np
 from ...models.gait.identification import ranked
 from ..generated_clips import clips
 
-PEOPLE, WALKS, TESTED, FRAMES, POINTS = 200, 4, 58, 10, 32
+PEOPLE, WALKS, TESTED, FRAMES, POINTS = 1000, 2, 58, 20, 32
 GALLERIES = (10, 18, 58)
 PAPER = {
     "full": "85.4 / 90.3 / 91.8",

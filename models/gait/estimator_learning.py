@@ -19,8 +19,7 @@ from .estimator_training import Pair, Recipe, signatures, train
 from .latent import pair_ratios, share_of
 from .model import INPUTS
 from .numbers import TARGETS
-from .walkset import WalkSet
-from .windows import CameraTensors
+from .walkset import TOLD, WalkSet, told_only
 
 F64 = NDArray[np.float64]
 
@@ -30,7 +29,7 @@ WINDOWS_ALIKE = 0.6  # of one walk; measured by nobody here, and so on the caref
 GALLERIES = (10, 58)
 SHIPPED_PEOPLE = 8000
 OUTPUTS = ("eta", "precision", "mean", "spread")
-Signed = dict[str, tuple[F64, F64]]  # by kind, "radar", "crop" (no height known), "height": eta, precision (P,W,K)
+Signed = dict[str, tuple[F64, F64]]  # by kind, "radar" or one of TOLD: eta, precision (P,W,K)
 
 
 def learn(
@@ -53,17 +52,9 @@ def learn(
 def signed(pair: Pair, walks: WalkSet) -> Signed:
     """The signatures of all its walks."""
     done: Signed = {"radar": _signed(pair.radar, walks.radar)}
-    for kind in ("crop", "height"):
-        done[kind] = _signed(pair.camera, told_only(walks.camera, kind == "height"))
+    for kind in TOLD:
+        done[kind] = _signed(pair.camera, told_only(walks.camera, kind))
     return done
-
-
-def told_only(camera: CameraTensors, height: bool, speed: bool = False) -> CameraTensors:
-    """The windows with only what is named known beside the outlines."""
-    told = camera.told.copy()
-    told[..., :2] *= height
-    told[..., 2:] *= speed
-    return camera._replace(told=told)
 
 
 def joined(signatures: tuple[F64, F64], walks: Sequence[int], alike: float) -> tuple[F64, F64]:
@@ -83,7 +74,7 @@ def calibration(held: Signed, seed: int = 0) -> dict[str, float]:
 
     def matrices(count: int, alike: float) -> list[F64]:
         rows = list(range(count))
-        return [matrix(joined(held["radar"], rows, alike), joined(held[k], rows, alike)) for k in ("crop", "height")]
+        return [matrix(joined(held["radar"], rows, alike), joined(held[k], rows, alike)) for k in TOLD]
 
     def loss(each: Sequence[F64], scale: float, least: float) -> float:
         return sum(log_loss(np.clip(scale * m, least, MOST), g, seed) for m in each for g in GALLERIES)

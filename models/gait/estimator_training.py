@@ -28,8 +28,9 @@ WEIGHTS = {"cross": 1.0, "joined": 0.7, "radar": 0.3, "camera": 0.3}  # of the k
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """How to train. people: in a batch; rate: the greatest, after a warm-up, of a cosine; told: share of camera walks
-    whose height is known; numbers, absolute: weights of the estimates' loss and of the logistic one; lost: at most so
-    many of a walk's points, a share; jitter: added to inputs, in their units; alike: as latent.share_of."""
+    whose height is known, and of those whose speed is; numbers, absolute: weights of the estimates' loss and of the
+    logistic one; lost: at most so many of a walk's points, a share; jitter: added to inputs, in their units; alike: as
+    latent.share_of."""
 
     people: int = 96
     steps: int = 1500
@@ -151,14 +152,15 @@ def _disturbed_radar(parts: list[Tensor], draw: np.random.Generator, recipe: Rec
 
 
 def _disturbed_camera(parts: list[Tensor], draw: np.random.Generator, recipe: Recipe) -> list[Tensor]:
-    """Half of the walks with left and right exchanged, some frames lost, some heights not known."""
+    """Half of the walks with left and right exchanged, some frames lost, some heights and speeds not known."""
     profiles, seen, told = parts
     profiles = profiles + recipe.jitter / 4 * torch.from_numpy(draw.standard_normal(profiles.shape, np.float32))
     turned = torch.from_numpy(draw.random(len(profiles)) < 0.5)
     exchanged = profiles[turned]
     profiles[turned] = torch.cat([-exchanged[..., 20:40], -exchanged[..., :20], exchanged[..., 40:]], dim=-1)
     told = told.clone()
-    told[torch.from_numpy(draw.random(len(told)) > recipe.told), :2] = 0.0
+    for part in (slice(0, 2), slice(2, 4)):
+        told[torch.from_numpy(draw.random(len(told)) > recipe.told), part] = 0.0
     lost = draw.random(seen.shape) < draw.uniform(0, recipe.lost / 3, (len(seen), 1))
     seen = seen * torch.from_numpy(~lost)
     return [profiles * seen[..., None], seen, told]

@@ -15,6 +15,9 @@ F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
 
+TOLD = {"crop": (0, 0), "height": (1, 0), "height, speed": (1, 1)}  # what is known beside outlines: height, speed
+
+
 class WalkSet(NamedTuple):
     """walks of P people, R radar and C camera walks each, all different walks. radar, camera: tensors whose first axis
     runs over people, then walks. radar_numbers (P,R,11), camera_numbers (P,C,11): the gait numbers of each walk, in the
@@ -43,6 +46,12 @@ class WalkSet(NamedTuple):
             self.camera_angle[rows],
             self.names,
         )
+
+
+def told_only(camera: CameraTensors, kind: str) -> CameraTensors:
+    """The windows (...) with only what `kind` of TOLD says known beside the outlines."""
+    height, speed = TOLD[kind]
+    return camera._replace(told=camera.told * np.array([height, height, speed, speed], np.float32))
 
 
 def stacked(parts: Sequence[Sequence[RadarTensors]] | Sequence[Sequence[CameraTensors]]) -> list[F32]:
