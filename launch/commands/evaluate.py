@@ -21,11 +21,13 @@ from ..evaluate.session import evaluate, in_words, recorded
 EXAMPLE = """
 whowhere evaluate session demo.mcap
 whowhere evaluate session demo.mcap --again --json
+whowhere evaluate gait --seeds 11 12 13
 whowhere evaluate radiomap --data ../shared/data/positioning/library_months_01_11.tar.xz
 """
 
 
 EXPERIMENTS = {  # modules of launch/evaluate/ with add_arguments and run
+    "gait": "who is recognised by gait, on generated walks",
     "positioning": "where phones are, on recorded walks",
     "radiomap": "updates of a radio map, on the library data",
 }

@@ -9,11 +9,13 @@ from typing import Protocol, cast
 
 EXAMPLE = """
 whowhere learn positioning walks/ --out models/
+whowhere learn gait --generated --out gait/
 whowhere learn radiomap scans.csv --map hall.map --out hall-2.map --report changes.html
 whowhere learn radiomap --from-session walk.mcap --out hall.map
 """
 
 LEARNERS = {  # what: (module below launch/, what it does)
+    "gait": ("learning_gait", "how to recognise people by their walk, from generated walks"),
     "positioning": ("learning_positioning", "how to locate phones, from walks with way points"),
     "radiomap": ("learning_radiomap", "keep a radio map true from scans without places, or make the first one"),
 }
