@@ -1,9 +1,9 @@
 """Made-up days of people who walk between cameras, some with phones: tracklets, trajectories, looks (generator G4).
 
-Places 50 m apart around a block; three cameras look at the first from three sides, one each at the others. People walk around it
-past the cameras' views, and leave now and then; a view cuts a tracklet, and people hide each other. A phone's positions are wrong by 5 to
-8 m, slowly. Looks as numbers ("feature mode": identity, tint of the camera, pose, other people mixed in, other
-clothes for some) come from here, looks as pictures from `sprites.py`. All from one seed.
+Places 50 m apart around a block; three cameras look at the first from three sides, one each at the others. People
+walk around it past the cameras' views, and leave now and then; a view cuts a tracklet, and people hide each other. A
+phone's positions are wrong by 5 to 8 m, slowly. Looks as numbers ("feature mode": identity, tint of the camera, pose,
+other people mixed in, other clothes for some) come from here, looks as pictures from `sprites.py`. All from one seed.
 """
 
 from dataclasses import dataclass
