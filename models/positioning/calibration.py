@@ -48,6 +48,7 @@ def read_well(radio_map: FingerprintMap, seed: int = 0) -> FingerprintMap:
         "field": settings,
         "fix_scatter": SAME_ERROR_S * found["scatter"],
         "fix_floor_m": round(float(np.sqrt(SAME_ERROR_S)) * found["floor_m"], 3),
+        "honesty": None,  # what fixes usually do on the way, only walks tell
         MADE_HERE: round(mean_m, 3),
     }
     return radio_map.changed(card={**radio_map.card, "walking": walking})

@@ -77,13 +77,15 @@ class WalkFilter:
             done.append(Moved(jacobian, self.mean[h].copy(), self.covariance[h].copy()))
         return done
 
-    def correct(self, place_m: F64, covariance_m2: F64) -> None:
-        """Take a fix in. Its scan's age needs no correction: the map's scans were labelled at the same age."""
+    def correct(self, place_m: F64, covariance_m2: F64) -> float:
+        """Take a fix in; returns how far off it was, squared and in units of what was to be expected (Mahalanobis), for
+        the likeliest hypothesis. Its scan's age needs no correction: the map's scans were labelled at the same age."""
         looks_at = np.eye(4)[:2]
+        distances = np.zeros(len(self.mean))
         for h in range(len(self.mean)):
             wrong = place_m - self.mean[h, :2]
             prior = looks_at @ self.covariance[h] @ looks_at.T
-            squared = float(wrong @ np.linalg.solve(prior + covariance_m2, wrong))
+            squared = distances[h] = float(wrong @ np.linalg.solve(prior + covariance_m2, wrong))
             spread = prior + covariance_m2 * max(1.0, squared / GATE)
             gain = np.linalg.solve(spread, looks_at @ self.covariance[h]).T
             self.mean[h] += gain @ wrong
@@ -91,7 +93,9 @@ class WalkFilter:
             after = kept @ self.covariance[h]
             self.covariance[h] = (after + after.T) / 2
             self.log_weight[h] -= 0.5 * (float(wrong @ np.linalg.solve(spread, wrong)) + np.log(np.linalg.det(spread)))
+        likeliest = int(np.argmax(self.log_weight))
         self._reweigh()
+        return float(distances[likeliest])
 
     def place(self) -> tuple[F64, F64]:
         """Mean (2,) and covariance (2,2) of the mixture."""
