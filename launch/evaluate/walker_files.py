@@ -16,7 +16,9 @@ DEFAULT = Path(__file__).resolve().parents[3] / "shared" / "data" / "radar_gait"
 def recordings_in(path: Path) -> list[Recording]:
     """Every recording, ordered by radar, room and walker. Raises LaunchError where there are none or one is broken."""
     if not path.exists():
-        raise LaunchError(f"{path} is not there: the recorded walkers are needed", "whowhere evaluate gait-walkers --data")
+        raise LaunchError(
+            f"{path} is not there: the recorded walkers are needed", "whowhere evaluate gait-walkers --data"
+        )
     try:
         done = [parse(text, *_named(name)) for name, text in (_folder(path) if path.is_dir() else _archive(path))]
     except (tarfile.TarError, EOFError, OSError, WalkerError, UnicodeDecodeError) as error:

@@ -50,17 +50,21 @@ def discriminant(rows: F64, walker: I64, shrinkage: float = SHRINKAGE) -> Discri
     mean, scale = rows.mean(axis=0), rows.std(axis=0) + 1e-6
     normal = np.clip((rows - mean) / scale, -CLIP, CLIP)
     centres = np.stack([normal[walker == k].mean(axis=0) for k in range(count)])
-    within = sum((np.cov(normal[walker == k].T, bias=True) for k in range(count)), np.zeros((rows.shape[1],) * 2)) / count
+    within = (
+        sum((np.cov(normal[walker == k].T, bias=True) for k in range(count)), np.zeros((rows.shape[1],) * 2)) / count
+    )
     shrunk = (1 - shrinkage) * within + shrinkage * np.diag(np.diag(within)) + FLOOR * np.eye(len(within))
-    weights = np.linalg.solve(shrunk, centres.T)
+    weights = np.linalg.solve(shrunk, centres.T).astype(np.float64)
     offsets = -0.5 * (centres.T * weights).sum(axis=0)
-    root = np.linalg.inv(np.linalg.cholesky(shrunk)).T  # whitens: root.T @ shrunk @ root = 1
+    root = np.linalg.inv(np.linalg.cholesky(shrunk)).T.astype(np.float64)  # whitens: root.T @ shrunk @ root = 1
     middle = centres.mean(axis=0)
     _, spread, turned = np.linalg.svd((centres - middle) @ root, full_matrices=False)
     kept = spread > 1e-9
     axes = root @ turned[kept].T
     between = spread[kept] ** 2 / max(count - 1, 1)
-    return Discriminant(mean + middle * scale, scale, weights, offsets + middle @ weights, axes, (centres - middle) @ axes, between)
+    return Discriminant(
+        mean + middle * scale, scale, weights, offsets + middle @ weights, axes, (centres - middle) @ axes, between
+    )
 
 
 def log_softmax(scores: F64, temperature: float = 1.0) -> F64:

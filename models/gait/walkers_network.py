@@ -6,6 +6,8 @@ linear layer over known walkers on top. Without mmMesh's anchors, which are the 
 Imports torch; nothing that runs imports this.
 """
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -15,7 +17,7 @@ TOKENS = 128
 
 def _shared(*widths: int) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for n_in, n_out in zip(widths, widths[1:], strict=False):
+    for n_in, n_out in pairwise(widths):
         layers += [nn.Conv1d(n_in, n_out, 1), nn.BatchNorm1d(n_out), nn.ReLU()]
     return nn.Sequential(*layers)
 

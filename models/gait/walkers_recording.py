@@ -6,7 +6,6 @@ Millimeter Wave Sensing", AAAI 2020): a line a point, "Frame #,# Obj,X,Y,Z,Doppl
 cut short are refused.
 """
 
-import math
 from collections.abc import Iterator
 from datetime import datetime
 from typing import NamedTuple
@@ -97,10 +96,11 @@ def _frames(rows: F64, name: str) -> tuple[F64, I64]:
 
 def _seconds(stamp: F64, name: str) -> float:
     try:
-        minute = datetime(*(int(part) for part in stamp[:5]))
+        year, month, day, hour, minute = (int(part) for part in stamp[:5])
+        date = datetime(year, month, day, hour, minute)
     except ValueError as error:
         raise WalkerError(f"{name} has a row whose date is none: {error}") from error
-    return minute.toordinal() * 86_400.0 + minute.hour * 3600 + minute.minute * 60 + math.fabs(stamp[5])
+    return date.toordinal() * 86_400.0 + hour * 3600 + minute * 60 + float(stamp[5])
 
 
 def _backwards(stamps: F64) -> int:

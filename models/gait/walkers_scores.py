@@ -51,7 +51,9 @@ def interval(logs: F64, walker: I64, from_s: F64, seed: int) -> tuple[float, flo
     return float(low), float(high)
 
 
-def votes(logs: F64, windows: Windows, discount: float = 1.0, span_s: float = VOTE_S, step_s: float = VOTE_STEP_S) -> Votes:
+def votes(
+    logs: F64, windows: Windows, discount: float = 1.0, span_s: float = VOTE_S, step_s: float = VOTE_STEP_S
+) -> Votes:
     """Sums of log-probabilities over stretches of span_s, times the discount: overlapping windows say things twice."""
     done: list[tuple[F64, int, float]] = []
     for k in np.unique(windows.walker):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .walkers_features import Correction, Frames, correction_of
-from .walkers_recording import F64, I64
+from .walkers_recording import F64
 from .walkers_windows import POINTS_LEAST, Spans, Windows, inside
 
 PACE = ("speed mean", "speed most", "speed spread", "speed change")
@@ -42,7 +42,7 @@ class Table(NamedTuple):
 
 
 def corrected(walkers: Sequence[Frames], spans: Sequence[Spans], stretch_s: float | None = None) -> Correction:
-    """Learnt from the spans' frames. stretch_s: walkers unknown, what is one walk is one stretch of a track that long."""
+    """Learnt from the spans' frames. stretch_s: where walkers are unknown, stretches of a track that long are one walk."""
     taken = [inside(frames, parts) for frames, parts in zip(walkers, spans, strict=True)]
     group = [
         np.full(len(rows), 1000 * k) + (0 if stretch_s is None else (frames.t_s[rows] // stretch_s).astype(np.int64))

@@ -56,7 +56,9 @@ def fitted(duration_s: float, which: str = "last") -> Spans:
     return tuple(span for span in around if span[1] > span[0])
 
 
-def cut(walkers: Sequence[Frames], spans: Sequence[Spans], seconds: float, stride_s: float, from_s: float = 0.0) -> Windows:
+def cut(
+    walkers: Sequence[Frames], spans: Sequence[Spans], seconds: float, stride_s: float, from_s: float = 0.0
+) -> Windows:
     """Windows of the walkers' spans, stride_s apart, the first from_s after each span's begin. Windows in which over
     half the frames hold fewer than three points, or half the frames are missing, are left out."""
     done: list[tuple[int, int, int, float]] = []
