@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .walkers_linear import discriminant
-from .walkers_recording import F64
+from .walkers_recording import F64, I64
 from .walkers_scores import top1
 from .walkers_summary import GROUPS, places_of
 from .walkers_trial import (
@@ -87,7 +88,9 @@ def place_alone(walkers: Walkers, split: Split, asked: Windows, seed: int) -> F6
     return discriminant(places_of(walkers.frames, taught), taught.walker).scores(places_of(walkers.frames, asked))
 
 
-def _halves(walkers: Walkers, before: Windows, asked: Windows) -> list[tuple[str, F64, F64]]:
+def _halves(
+    walkers: Walkers, before: Windows, asked: Windows
+) -> list[tuple[str, NDArray[np.bool_], NDArray[np.bool_]]]:
     """Each walker's own median range divides the route; the mean aspect divides going away from coming near."""
     done = []
     for what, column in (("far", 0), ("going away", 3)):
@@ -111,7 +114,7 @@ def _mean_of(walkers: Walkers, windows: Windows, column: int) -> F64:
     )
 
 
-def _apart(logs: F64, walker: F64, rooms: Sequence[str]) -> float | None:
+def _apart(logs: F64, walker: I64, rooms: Sequence[str]) -> float | None:
     inside = np.flatnonzero(np.array(rooms) == "room2")
     if not 1 < len(inside) < len(rooms):
         return None

@@ -42,7 +42,7 @@ class Table(NamedTuple):
 
 
 def corrected(walkers: Sequence[Frames], spans: Sequence[Spans], stretch_s: float | None = None) -> Correction:
-    """Learnt from the spans' frames. stretch_s: where walkers are unknown, stretches of a track that long are one walk."""
+    """Learnt from the spans' frames. stretch_s: where walkers are unknown, so long a stretch of a track is one."""
     taken = [inside(frames, parts) for frames, parts in zip(walkers, spans, strict=True)]
     group = [
         np.full(len(rows), 1000 * k) + (0 if stretch_s is None else (frames.t_s[rows] // stretch_s).astype(np.int64))

@@ -1,8 +1,8 @@
 """Recorded walkers taught and judged: which of the known ones is it, how sure, and is it any of them at all.
 
 A method gives scores of windows; what turns them into probabilities is fitted on the last sixth of the teaching time,
-by the method taught on what comes before it, and so nothing judged has been seen. numpy only; the networks' methods
-are in walkers_networks.
+by the method taught on what comes before it, and so nothing judged has been seen. numpy only; the RF branch as
+a method is in walkers_rf.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,7 +31,8 @@ class Walkers(NamedTuple):
     frames: tuple[Frames, ...]
 
     def only(self, chosen: Sequence[int]) -> "Walkers":
-        return Walkers(*(tuple(part[k] for k in chosen) for part in self))
+        names, rooms = tuple(self.names[k] for k in chosen), tuple(self.rooms[k] for k in chosen)
+        return Walkers(names, rooms, tuple(self.bodies[k] for k in chosen), tuple(self.frames[k] for k in chosen))
 
 
 class Split(NamedTuple):
@@ -54,7 +55,7 @@ Method = Callable[[Walkers, Split, Windows, int], F64]
 
 def walkers_of(recordings: Sequence[Recording]) -> Walkers:
     bodies = tuple(body_of(each) for each in recordings)
-    names, rooms = zip(*((each.walker, each.room) for each in recordings), strict=True)
+    names, rooms = tuple(each.walker for each in recordings), tuple(each.room for each in recordings)
     return Walkers(names, rooms, bodies, tuple(frames_of(body) for body in bodies))
 
 
@@ -104,21 +105,30 @@ def linear(groups: Sequence[str] | None = None, without: bool = False) -> Method
 
 def tried(method: Method, walkers: Walkers, seconds: float, seed: int) -> Judged:
     """The method taught and judged, its probabilities calibrated inside the teaching time."""
-    choice = choosing(walkers)
-    held = judged_windows(walkers, choice, seconds)
-    calibration = calibration_of(method(walkers, choice, held, seed), held.walker)
-    split = final(walkers)
-    asked = judged_windows(walkers, split, seconds)
-    return Judged(calibration(method(walkers, split, asked, seed)), asked, calibration)
+    return tried_together([method], walkers, seconds, seed)
+
+
+def tried_together(methods: Sequence[Method], walkers: Walkers, seconds: float, seed: int) -> Judged:
+    """The mean of several methods' log-probabilities, each calibrated by itself, calibrated once more."""
+    choice, split = choosing(walkers), final(walkers)
+    held, asked = judged_windows(walkers, choice, seconds), judged_windows(walkers, split, seconds)
+    of_held, of_asked = np.zeros((2, 1, 1))
+    for method in methods:
+        scores = method(walkers, choice, held, seed)
+        calibration = calibration_of(scores, held.walker)
+        of_held = of_held + calibration(scores) / len(methods)
+        of_asked = of_asked + calibration(method(walkers, split, asked, seed)) / len(methods)
+    calibration = calibration_of(of_held, held.walker)
+    return Judged(calibration(of_asked), asked, calibration)
 
 
 def figures(judged_: Judged, rooms: Sequence[str], seed: int = 0, apart: str = "room2") -> dict[str, Any]:
     """top1 and its interval, the votes' over 20 s, calibration errors, and the room's own walkers apart."""
     logs, windows, _ = judged_
     summed = votes(logs, windows, discount_of(windows))
-    voted = log_softmax(summed.logs)
+    voted = log_softmax(summed.logs) if len(summed.logs) else summed.logs
     low, high = interval(logs, windows.walker, windows.from_s, seed)
-    said = {
+    said: dict[str, Any] = {
         "windows": len(windows.walker),
         "top1": top1(logs, windows.walker),
         "low": low,
