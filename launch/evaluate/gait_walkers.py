@@ -14,7 +14,7 @@ from typing import Any
 
 from ...models.gait.walkers_audit import by_kind, by_place, early
 from ...models.gait.walkers_crossing import Adapted, crossed
-from ...models.gait.walkers_recording import Recording
+from ...models.gait.walkers_recording import Recording, WalkerError
 from ...models.gait.walkers_trial import Judged, Method, Walkers, figures, linear, strangers, tried_together, walkers_of
 from ..errors import LaunchError
 from .walker_files import DEFAULT, recordings_in
@@ -46,7 +46,10 @@ def run(args: argparse.Namespace) -> int:
     recordings = recordings_in(source)
     if len({each.walker for each in recordings if each.radar == TAUGHT_BY}) < 2:
         raise LaunchError(f"{source} holds fewer than two walkers before the {TAUGHT_BY} GHz radar")
-    table, judged = evaluated(recordings, args.seeds, args.networks)
+    try:
+        table, judged = evaluated(recordings, args.seeds, args.networks)
+    except WalkerError as error:
+        raise LaunchError(f"{source}: {error}") from error
     if args.plot:
         from .gait_walkers_plot import plot
 
@@ -82,12 +85,12 @@ def evaluated(recordings: Sequence[Recording], seeds: Sequence[int], networks: b
 
 def methods_of(networks: bool) -> dict[str, list[Method]]:
     if not networks:
-        return {LINEAR: [linear()]}
+        return {LINEAR: [linear]}
     try:
         from ...models.gait.walkers_rf import rf_branch
     except ImportError as error:
         raise LaunchError("the RF branch needs torch: the `train` extra", 'pip install "whowhere[train]"') from error
-    one, two = linear(), rf_branch()
+    one, two = linear, rf_branch()
     return {LINEAR: [one], RF: [two], BOTH: [one, two]}
 
 
@@ -104,11 +107,15 @@ def _over(seeds: Sequence[int], done: Sequence[Judged], walkers: Walkers) -> Tab
 def in_words(table: Table) -> list[str]:
     rooms = ", ".join(f"{count} in {room}" for room, count in table["rooms"].items())
     lines = [
-        f"{table['walkers']} walkers before the {TAUGHT_BY} GHz radar ({rooms}); right in %, mean over seeds +- spread"
+        f"{table['walkers']} walkers before the {TAUGHT_BY} GHz radar ({rooms}); % right, mean over seeds +- spread"
     ]
-    lines.append(
+    return [*lines, *_rows(table), "", *_audit(table), "", *_strangers(table), "", *_crossings(table)]
+
+
+def _rows(table: Table) -> list[str]:
+    lines = [
         f"{'':20}{'s':>4}{'windows':>9}{'top-1':>13}{'95 %':>13}{'ECE':>7}{'20 s':>7}{'ECE':>7}{'room2':>7}{'20 s':>7}"
-    )
+    ]
     for row in table["rows"]:
         low, high = row["interval"]
         lines.append(
@@ -117,26 +124,37 @@ def in_words(table: Table) -> list[str]:
             f"{row['calibration_error']['mean']:7.3f}{_per_cent(row, 'vote'):>7}"
             f"{_plain(row, 'vote_calibration_error'):>7}{_per_cent(row, 'room2'):>7}{_per_cent(row, 'room2_vote'):>7}"
         )
-    lines += ["", f"what it rests on (linear, 5 s){'':13}{'of all':>8}{'of room2':>10}"]
+    return lines
+
+
+def _audit(table: Table) -> list[str]:
+    lines = [f"what it rests on (linear, 5 s){'':13}{'of all':>8}{'of room2':>10}"]
     for each in table["audit"]:
         apart = "" if each["apart"] is None else f"{100 * each['apart']:.1f}"
         lines.append(f"  {each['what']:41}{100 * each['top1']:8.1f}{apart:>10}")
-    lines += [
-        "",
+    return lines
+
+
+def _strangers(table: Table) -> list[str]:
+    keys = ("ratio", "worst", "probability", "ratio_20s")
+    return [
         "strangers (each walker left out in turn), area under the curve: ratio / worst walker / probability / 20 s",
+        *(
+            f"  {length:4}" + " /".join(f"{said[key]:6.3f}" for key in keys)
+            for length, said in table["strangers"].items()
+        ),
     ]
-    for length, said in table["strangers"].items():
-        lines.append(
-            f"  {length:4}" + " /".join(f"{said[key]:6.3f}" for key in ("ratio", "worst", "probability", "ratio_20s"))
-        )
-    for key, title in (
-        ("other radar", "taught at 77 GHz, judged at 60 GHz"),
-        ("and back", "taught at 60, judged at 77"),
-    ):
+
+
+def _crossings(table: Table) -> list[str]:
+    lines = []
+    for key, title in (("other radar", "77 to 60 GHz"), ("and back", "60 to 77 GHz")):
         for how, said in table.get(key, {}).items():
+            count = len(said["walkers"])
             lines.append(
-                f"{title}, {how}: {100 * said['top1']:.1f} % ({100 * said['low']:.1f}-{100 * said['high']:.1f}) of "
-                f"{len(said['walkers'])} (chance {100 / len(said['walkers']):.0f}), over 20 s {100 * said['vote']:.1f} %"
+                f"taught and judged by other radars, {title}, {how} adapted: {100 * said['top1']:.1f} % "
+                f"({100 * said['low']:.1f}-{100 * said['high']:.1f}), over 20 s {100 * said['vote']:.1f} %; "
+                f"of {count}, chance {100 / count:.0f}"
             )
     return lines
 

@@ -1,8 +1,9 @@
 """How real radars' points lie about a person, as numbers that a generator of walks can be held against.
 
 RadHAR (Singh et al., mmNets 2019; BSD-3): one person walking, RadHAR's x is ahead and y left. MARS (An and Ogras, ACM
-TECS 2021; MIT): exercises on the spot. mmGait as in walker_files. Points are counted within 0.75 m of a frame's median
-range; spreads are about the frame's mean.
+TECS 2021; MIT): exercises on the spot. mmGait as in walker_files. Points are counted within a body's reach of a frame's
+medians; spreads are about the frame's mean. RadHAR's radar did not remove what stands still, and most of its points are
+furniture: cells that hold a still point in a fifth of a file's frames are left out first.
 """
 
 import tarfile
@@ -16,7 +17,9 @@ from ...models.gait.walkers_recording import F64, frames
 from ..errors import LaunchError
 from .walker_files import recordings_in
 
-GATE_M, LEAST, POOR_SHARE, APART_M_S = 0.75, 3, 0.4, 1.0
+GATE_M, SIDE_M, HEIGHT_M = 0.75, 1.2, 1.6  # of a body, about the medians of a frame
+LEAST, POOR_SHARE, APART_M_S = 3, 0.4, 1.0
+CELL_M, STILL_SHARE = 0.1, 0.2
 RADHAR_NAMES = ("x", "y", "z", "velocity", "intensity")
 
 
@@ -41,7 +44,10 @@ def statistics(clouds: Sequence[F64]) -> dict[str, Any]:
         cloud = cloud[np.abs(cloud[:, :3]).max(axis=1) > 0] if len(cloud) else cloud
         away = np.sqrt((cloud[:, :3] ** 2).sum(axis=1))
         if len(cloud):
-            bodies.append(cloud[np.abs(away - np.median(away)) < GATE_M])
+            middle = np.median(cloud, axis=0)
+            near = np.abs(cloud - middle)
+            inside = (np.abs(away - np.median(away)) < GATE_M) & (near[:, 0] < SIDE_M) & (near[:, 2] < HEIGHT_M)
+            bodies.append(cloud[inside])
             all_of.append(len(cloud))
     count = np.array([len(body) for body in bodies])
     full = [_polar(body) for body in bodies if len(body) >= LEAST]
@@ -105,7 +111,15 @@ def _radhar(path: Path) -> Iterator[F64]:
             if "intensity" in said:
                 values = [float(said[name]) for name in RADHAR_NAMES]
                 rows.append([float(said["point_id"]), -values[1], values[0], *values[2:4], 10 ** (values[4] / 10)])
-        yield from _split(np.array(rows), lambda table: np.diff(table[:, 0]) <= 0)
+        yield from _without_furniture(_split(np.array(rows), lambda table: np.diff(table[:, 0]) <= 0))
+
+
+def _without_furniture(clouds: Sequence[F64]) -> Iterator[F64]:
+    away = [np.floor(np.sqrt((cloud[:, :3] ** 2).sum(axis=1)) / CELL_M).astype(int) for cloud in clouds]
+    still = [np.unique(cells[cloud[:, 3] == 0]) for cells, cloud in zip(away, clouds, strict=True)]
+    often = np.flatnonzero(np.bincount(np.concatenate(still)) > STILL_SHARE * len(clouds))
+    for cells, cloud in zip(away, clouds, strict=True):
+        yield cloud[~(np.isin(cells, often) & (cloud[:, 3] == 0))]
 
 
 def _mars(path: Path) -> Iterator[F64]:

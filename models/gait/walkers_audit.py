@@ -18,13 +18,11 @@ from .walkers_trial import (
     Split,
     Walkers,
     choosing,
-    figures,
     final,
     judged_windows,
     linear,
     tables,
     taught_windows,
-    tried,
 )
 from .walkers_windows import Windows
 
@@ -48,29 +46,29 @@ def by_kind(walkers: Walkers, seconds: float, seed: int = 0) -> list[Audit]:
     """Each kind of numbers alone, then some left out."""
     cases: list[tuple[str, Sequence[str], bool]] = [(f"{name} alone", (name,), False) for name in GROUPS]
     cases += [(f"without {', '.join(names)}", names, True) for names in LEFT_OUT]
+    split = final(walkers)
+    asked = judged_windows(walkers, split, seconds)
+    taught, walker, rows = tables(walkers, split, asked, seed)
     done = []
     for what, groups, without in cases:
-        said = figures(tried(linear(groups, without), walkers, seconds, seed), walkers.rooms)
-        done.append(Audit(what, said["top1"], said.get("room2")))
+        model = discriminant(taught.only(groups, without).rows, walker)
+        done.append(_judged(what, model.scores(rows.only(groups, without).rows), asked.walker, walkers.rooms))
     return done
 
 
 def by_place(walkers: Walkers, seconds: float, seed: int = 0) -> list[Audit]:
     """Where the windows were, and nothing else; then all numbers, but taught on one half of the route or one way of
     walking, and judged on the other."""
-    done = []
-    said = figures(tried(place_alone, walkers, seconds, seed), walkers.rooms)
-    done.append(Audit("place alone", said["top1"], said.get("room2")))
     split = final(walkers)
     asked = judged_windows(walkers, split, seconds)
+    done = [_judged("place alone", place_alone(walkers, split, asked, seed), asked.walker, walkers.rooms)]
     taught, walker, rows = tables(walkers, split, asked, seed)
     before = taught_windows(walkers, split, seconds, seed)
     for what, taught_side, judged_side in _halves(walkers, before, asked):
         if len(np.unique(walker[taught_side])) < len(walkers.names):
             continue
         model = discriminant(taught.rows[taught_side], walker[taught_side])
-        logs, whose = model.scores(rows.rows[judged_side]), asked.walker[judged_side]
-        done.append(Audit(what, top1(logs, whose), _apart(logs, whose, walkers.rooms)))
+        done.append(_judged(what, model.scores(rows.rows[judged_side]), asked.walker[judged_side], walkers.rooms))
     return done
 
 
@@ -78,8 +76,7 @@ def early(walkers: Walkers, seconds: float, seed: int = 0) -> Audit:
     """Judged on the first sixth of the teaching time, taught by the rest of it: how much people settle in."""
     split = choosing(walkers, "first")
     asked = judged_windows(walkers, split, seconds)
-    logs = linear()(walkers, split, asked, seed)
-    return Audit("judged by the session's begin", top1(logs, asked.walker), _apart(logs, asked.walker, walkers.rooms))
+    return _judged("judged by the session's begin", linear(walkers, split, asked, seed), asked.walker, walkers.rooms)
 
 
 def place_alone(walkers: Walkers, split: Split, asked: Windows, seed: int) -> F64:
@@ -114,9 +111,9 @@ def _mean_of(walkers: Walkers, windows: Windows, column: int) -> F64:
     )
 
 
-def _apart(logs: F64, walker: I64, rooms: Sequence[str]) -> float | None:
+def _judged(what: str, scores: F64, walker: I64, rooms: Sequence[str]) -> Audit:
     inside = np.flatnonzero(np.array(rooms) == "room2")
     if not 1 < len(inside) < len(rooms):
-        return None
+        return Audit(what, top1(scores, walker), None)
     mine = np.isin(walker, inside)
-    return top1(logs[mine][:, inside], np.searchsorted(inside, walker[mine]))
+    return Audit(what, top1(scores, walker), top1(scores[mine][:, inside], np.searchsorted(inside, walker[mine])))

@@ -1,9 +1,8 @@
 """The specification's RF branch over the points of a radar walk, with a layer over known walkers on top.
 
-Mission (SenSys 2024) section 4 as /specs/mission.md section 2 reads it: a shared multilayer perceptron per
-point, attention over a frame's points (equation 1), a bidirectional LSTM over frames; then a frame attention. Without mmMesh's anchors, which are the
-repository's and not the paper's; a convolution over the frames' numbers was tried beside it and lost (71 against 81 %).
-Imports torch; nothing that runs imports this.
+Mission (SenSys 2024) section 4 as /specs/mission.md section 2 reads it: a shared multilayer perceptron per point,
+attention over a frame's points (equation 1), a bidirectional LSTM over frames; then a frame attention. Without mmMesh's
+anchors, which are the repository's and not the paper's. Imports torch; nothing that runs imports this.
 """
 
 from itertools import pairwise

@@ -7,7 +7,6 @@ cut short are refused.
 """
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import NamedTuple
 
 import numpy as np
@@ -95,12 +94,12 @@ def _frames(rows: F64, name: str) -> tuple[F64, I64]:
 
 
 def _seconds(stamp: F64, name: str) -> float:
+    year, month, day, hour, minute = (int(part) for part in stamp[:5])
     try:
-        year, month, day, hour, minute = (int(part) for part in stamp[:5])
-        date = datetime(year, month, day, hour, minute)
+        date = np.datetime64(f"{year:04d}-{month:02d}-{day:02d}T{hour:02d}:{minute:02d}", "s")
     except ValueError as error:
         raise WalkerError(f"{name} has a row whose date is none: {error}") from error
-    return date.toordinal() * 86_400.0 + hour * 3600 + minute * 60 + float(stamp[5])
+    return float(date.astype(np.int64)) + float(stamp[5])
 
 
 def _backwards(stamps: F64) -> int:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .walkers_recording import F64, Recording, frames
+from .walkers_recording import F64, Recording, WalkerError, frames
 
 GATE_M, GATE_SPEED_M_S = 0.75, 2.0
 SIDE_M, HEIGHT_M = 1.2, 1.6  # a body's reach beside and above the track
@@ -92,7 +92,7 @@ class _Track:
 
 
 def body_of(recording: Recording) -> Body:
-    """The recording's one walker; frames in which he is lost hold no points."""
+    """The recording's one walker; frames in which he is lost hold no points. Raises WalkerError if he is never seen."""
     track = _Track()
     kept: list[F64] = []
     states = np.zeros((len(recording.t_s), 3))
@@ -100,6 +100,8 @@ def body_of(recording: Recording) -> Body:
         polar = _polar(points)
         kept.append(polar[track.step(t_s, polar)])
         states[k] = track.range_m, track.speed_m_s, track.side
+    if not any(len(each) for each in kept):
+        raise WalkerError(f"{recording.room}/{recording.radar}/{recording.walker} shows nobody in any frame")
     first = np.concatenate([[0], np.cumsum([len(each) for each in kept])])
     range_m, speed_m_s, side = (smoothed(recording.t_s, part) for part in states.T)
     frame = np.repeat(np.arange(len(kept)), np.diff(first))

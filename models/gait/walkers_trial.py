@@ -12,7 +12,7 @@ import numpy as np
 
 from .walkers_features import Frames, frames_of
 from .walkers_linear import discriminant, log_softmax
-from .walkers_recording import F64, I64, Recording
+from .walkers_recording import F64, I64, Recording, WalkerError
 from .walkers_scores import Calibration, area_under_roc, calibration_error, calibration_of, interval, top1, votes
 from .walkers_summary import Table, corrected, table_of
 from .walkers_track import Body, body_of
@@ -77,11 +77,19 @@ def choosing(walkers: Walkers, which: str = "last") -> Split:
 
 def taught_windows(walkers: Walkers, split: Split, seconds: float, seed: int) -> Windows:
     """The seed shifts where windows begin: the only chance there is in the linear method."""
-    return cut(walkers.frames, split.teach, seconds, TAUGHT_EVERY_S, OFFSET_S * (seed % OFFSETS))
+    return _of_all(walkers, cut(walkers.frames, split.teach, seconds, TAUGHT_EVERY_S, OFFSET_S * (seed % OFFSETS)))
 
 
 def judged_windows(walkers: Walkers, split: Split, seconds: float) -> Windows:
-    return cut(walkers.frames, split.judge, seconds, JUDGED_EVERY_S)
+    return _of_all(walkers, cut(walkers.frames, split.judge, seconds, JUDGED_EVERY_S))
+
+
+def _of_all(walkers: Walkers, windows: Windows) -> Windows:
+    for k in np.setdiff1d(np.arange(len(walkers.names)), windows.walker):
+        raise WalkerError(
+            f"walker {walkers.names[k]} has no window of {windows.seconds:g} s: the recording is too short"
+        )
+    return windows
 
 
 def tables(walkers: Walkers, split: Split, asked: Windows, seed: int) -> tuple[Table, I64, Table]:
@@ -91,16 +99,10 @@ def tables(walkers: Walkers, split: Split, asked: Windows, seed: int) -> tuple[T
     return table_of(walkers.frames, correction, taught), taught.walker, table_of(walkers.frames, correction, asked)
 
 
-def linear(groups: Sequence[str] | None = None, without: bool = False) -> Method:
-    """The discriminant over all columns, over some groups of them, or over all but those."""
-
-    def scores(walkers: Walkers, split: Split, asked: Windows, seed: int) -> F64:
-        taught, walker, judged_rows = tables(walkers, split, asked, seed)
-        if groups is not None:
-            taught, judged_rows = taught.only(groups, without), judged_rows.only(groups, without)
-        return discriminant(taught.rows, walker).scores(judged_rows.rows)
-
-    return scores
+def linear(walkers: Walkers, split: Split, asked: Windows, seed: int) -> F64:
+    """The method that is shipped: the discriminant over all columns."""
+    taught, walker, rows = tables(walkers, split, asked, seed)
+    return discriminant(taught.rows, walker).scores(rows.rows)
 
 
 def tried(method: Method, walkers: Walkers, seconds: float, seed: int) -> Judged:
