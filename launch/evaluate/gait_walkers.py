@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import mean, pstdev
 from typing import Any
 
-from ...models.gait.walkers_audit import by_kind, by_place, early
+from ...models.gait.walkers_audit import Audit, by_kind, by_length, by_place, early
 from ...models.gait.walkers_crossing import Adapted, crossed
 from ...models.gait.walkers_recording import Recording, WalkerError
 from ...models.gait.walkers_trial import Judged, Method, Walkers, figures, linear, strangers, tried_together, walkers_of
@@ -74,13 +74,23 @@ def evaluated(recordings: Sequence[Recording], seeds: Sequence[int], networks: b
         "walkers": len(walkers.names),
         "rooms": {room: walkers.rooms.count(room) for room in sorted(set(walkers.rooms))},
         "rows": rows,
-        "audit": [each._asdict() for each in (*by_kind(walkers, 5.0), *by_place(walkers, 5.0), early(walkers, 5.0))],
+        "audit": [each._asdict() for each in audits(walkers)],
         "strangers": {f"{seconds:g} s": strangers(walkers, seconds) for seconds in LENGTHS_S},
     }
     if len(set(walkers.names) & set(other.names)) > 1:
         table["other radar"] = {how: crossed(walkers, other, 5.0, how) for how in ADAPTED}
         table["and back"] = {how: crossed(other, walkers, 5.0, how) for how in ADAPTED}
     return table, first
+
+
+def audits(walkers: Walkers) -> list[Audit]:
+    seconds = LENGTHS_S[-1]
+    return [
+        *by_kind(walkers, seconds),
+        *by_place(walkers, seconds),
+        *by_length(walkers, seconds),
+        early(walkers, seconds),
+    ]
 
 
 def methods_of(networks: bool) -> dict[str, list[Method]]:
@@ -152,7 +162,7 @@ def _crossings(table: Table) -> list[str]:
         for how, said in table.get(key, {}).items():
             count = len(said["walkers"])
             lines.append(
-                f"taught and judged by other radars, {title}, {how} adapted: {100 * said['top1']:.1f} % "
+                f"taught and judged by other radars, {title}, adapted: {how}: {100 * said['top1']:.1f} % "
                 f"({100 * said['low']:.1f}-{100 * said['high']:.1f}), over 20 s {100 * said['vote']:.1f} %; "
                 f"of {count}, chance {100 / count:.0f}"
             )

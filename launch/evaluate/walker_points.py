@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...models.gait.walkers_recording import F64, frames
 from ..errors import LaunchError
@@ -50,6 +51,7 @@ def statistics(clouds: Sequence[F64]) -> dict[str, Any]:
             bodies.append(cloud[inside])
             all_of.append(len(cloud))
     count = np.array([len(body) for body in bodies])
+    seen = count >= LEAST
     full = [_polar(body) for body in bodies if len(body) >= LEAST]
     rest = np.concatenate([polar - polar.mean(axis=0) for polar in full])
     means = np.array([polar.mean(axis=0) for polar in full])
@@ -73,20 +75,31 @@ def statistics(clouds: Sequence[F64]) -> dict[str, Any]:
         "doppler_step_m_s": float(np.median(np.diff(doppler))) if len(doppler) > 1 else None,
         "intensity_sd_log10": float(rest[:, 4].std()),
         "intensity_per_decade_of_range": float(slope),
+        "points_below_3_m": _mean_count(count[seen], means, 0, 3),
+        "points_3_to_5_m": _mean_count(count[seen], means, 3, 5),
+        "points_beyond_5_m": _mean_count(count[seen], means, 5, np.inf),
         "range_5_95_m": [float(each) for each in np.quantile(means[:, 0], [0.05, 0.95])],
     }
+
+
+def _mean_count(count: NDArray[np.int64], means: F64, low_m: float, high_m: float) -> float | None:
+    within = (means[:, 0] >= low_m) & (means[:, 0] < high_m)
+    return float(count[within].mean()) if within.any() else None
 
 
 def in_words(counted: dict[str, dict[str, Any]]) -> list[str]:
     keys = list(next(iter(counted.values())))
     lines = [f"{'':32}" + "".join(f"{name:>24}" for name in counted)]
     for key in keys:
-        cells = []
-        for said in counted.values():
-            value = said[key]
-            cells.append("-".join(f"{each:.1f}" for each in value) if isinstance(value, list) else f"{value:.4g}")
+        cells = [_cell(said[key]) for said in counted.values()]
         lines.append(f"{key:32}" + "".join(f"{cell:>24}" for cell in cells))
     return lines
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, list):
+        return "-".join(f"{each:.1f}" for each in value)
+    return "" if value is None else f"{value:.4g}"
 
 
 def _polar(cloud: F64) -> F64:

@@ -10,11 +10,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .walkers_features import Frames
 from .walkers_linear import discriminant
 from .walkers_recording import F64, I64
 from .walkers_scores import top1
 from .walkers_summary import GROUPS, places_of
 from .walkers_trial import (
+    JUDGED_EVERY_S,
     Split,
     Walkers,
     choosing,
@@ -24,7 +26,7 @@ from .walkers_trial import (
     tables,
     taught_windows,
 )
-from .walkers_windows import Windows
+from .walkers_windows import Windows, cut
 
 LEFT_OUT: tuple[tuple[str, ...], ...] = (
     ("intensity",),
@@ -32,6 +34,8 @@ LEFT_OUT: tuple[tuple[str, ...], ...] = (
     ("walking speed",),
     ("height",),
 )
+TAUGHT_S = (15.0, 30.0, 60.0)
+RATE_HZ = 10.0
 
 
 class Audit(NamedTuple):
@@ -75,8 +79,27 @@ def by_place(walkers: Walkers, seconds: float, seed: int = 0) -> list[Audit]:
 def early(walkers: Walkers, seconds: float, seed: int = 0) -> Audit:
     """Judged on the first sixth of the teaching time, taught by the rest of it: how much people settle in."""
     split = choosing(walkers, "first")
-    asked = judged_windows(walkers, split, seconds)
+    asked = cut(walkers.frames, split.judge, seconds, JUDGED_EVERY_S)  # some recordings begin with a hole
     return _judged("judged by the session's begin", linear(walkers, split, asked, seed), asked.walker, walkers.rooms)
+
+
+def by_length(walkers: Walkers, seconds: float, seed: int = 0) -> list[Audit]:
+    """Taught by less: only the last so many seconds of walking in the teaching time."""
+    whole = final(walkers)
+    asked = judged_windows(walkers, whole, seconds)
+    done = []
+    for taught_s in TAUGHT_S:
+        ends = [(frames, span[-1][1]) for frames, span in zip(walkers.frames, whole.teach, strict=True)]
+        short = Split(tuple(((_begin(frames, end, taught_s), end),) for frames, end in ends), whole.judge)
+        scores = linear(walkers, short, asked, seed)
+        done.append(_judged(f"taught by {taught_s:g} s", scores, asked.walker, walkers.rooms))
+    return done
+
+
+def _begin(frames: Frames, end_s: float, taught_s: float) -> float:
+    """From when on a walker is before the radar for taught_s until end_s; recordings have holes."""
+    last = int(np.searchsorted(frames.t_s, end_s))
+    return float(frames.t_s[max(0, last - round(RATE_HZ * taught_s))])
 
 
 def place_alone(walkers: Walkers, split: Split, asked: Windows, seed: int) -> F64:
