@@ -28,14 +28,13 @@ JUDGED_AT_ONCE = 256
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How to train. dropped: share of the points withheld, drawn anew each time."""
+    """How to train."""
 
     epochs: int = 12
     rate: float = 2e-3
     decay: float = 1e-3
     batch: int = 64
     smoothing: float = 0.05
-    dropped: float = 0.0
     seed: int = 0
 
 
@@ -78,9 +77,8 @@ def trained(points: F32, real: NDArray[np.bool_], walker: I64, recipe: Recipe) -
     for _ in range(recipe.epochs):
         for rows in torch.randperm(len(labels)).split(recipe.batch):
             if len(rows) > 1:  # batch normalisation needs two
-                kept = present[rows] & (torch.rand(present[rows].shape) >= recipe.dropped)
                 optimiser.zero_grad()
-                loss(network(clouds[rows], kept), labels[rows]).backward()
+                loss(network(clouds[rows], present[rows]), labels[rows]).backward()
                 nn.utils.clip_grad_norm_(network.parameters(), NORM_MOST)
                 optimiser.step()
             cycle.step()
