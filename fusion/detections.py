@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from ..messages import CameraFrame, RadarFrame
 from ..sitefile import Area, Camera, Pinhole, Radar
 from .geometry import Floats, FloorMap, floor_map, floor_slopes, pixels_of, pushed_covariance, radar_to_site
+from .looks import HISTOGRAM
 
-HISTOGRAM = "hsv-8x8x4:1"
 FOOT_SD = 0.036  # of the box height: the scatter of HOG's box bottom around the feet (style.md section 3)
 HALF_SD = 0.25  # the same for boxes that may hold the upper half only: dark trousers, somebody in front
 SIDE_SD = 0.06  # of the box width
@@ -44,6 +44,7 @@ class Detections(msgspec.Struct, frozen=True, kw_only=True):
     known body is, and never begins one. loose: positions (N,2) and covariances (N,2,2) where the sensor misjudged a
     body's extent, as a box around its upper half does; None where it cannot. sees: of places (N,2), which the sensor
     would see a body at, somebody in front aside; None where that cannot be said, as for a radar and who stands still.
+    rows (N,): of a camera's boxes, those that these are; None for radars.
     """
 
     source: str
@@ -55,6 +56,7 @@ class Detections(msgspec.Struct, frozen=True, kw_only=True):
     loose: tuple[Floats, Floats] | None = None
     sees: Callable[[Floats], NDArray[np.bool_]] | None = None
     histogram: NDArray[np.float32] | None = None
+    rows: NDArray[np.intp] | None = None
 
     def __len__(self) -> int:
         return len(self.position)
@@ -97,6 +99,7 @@ class CameraView:
             weight=np.full(int(kept.sum()), CAMERA_WEIGHT),
             loose=(beside[kept], loose[kept]),
             sees=self.sees,
+            rows=rows,
             histogram=histogram[rows] if histogram is not None and histogram.shape == (len(frame.boxes), 256) else None,
         )
 
