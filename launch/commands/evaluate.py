@@ -22,12 +22,14 @@ EXAMPLE = """
 whowhere evaluate session demo.mcap
 whowhere evaluate session demo.mcap --again --json
 whowhere evaluate gait --seeds 11 12 13
+whowhere evaluate gait-walkers --seeds 1 2 3
 whowhere evaluate radiomap --data ../shared/data/positioning/library_months_01_11.tar.xz
 """
 
 
-EXPERIMENTS = {  # modules of launch/evaluate/ with add_arguments and run
+EXPERIMENTS = {  # modules of launch/evaluate/ with add_arguments and run, - for _
     "gait": "who is recognised by gait, on generated walks",
+    "gait-walkers": "people recognised by radar, on recorded walkers",
     "positioning": "where phones are, on recorded walks",
     "radiomap": "updates of a radio map, on the library data",
 }
@@ -65,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _experiment(name: str) -> Any:
-    return import_module(f"...evaluate.{name}", __name__)
+    return import_module(f"...evaluate.{name.replace('-', '_')}", __name__)
 
 
 def _fused_anew(session: Session) -> Iterator[tuple[Message, int | None]]:
