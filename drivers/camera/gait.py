@@ -6,6 +6,7 @@ outline. It says nothing about who it is, and nothing about absolute size: every
 height.
 """
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +16,7 @@ BANDS = 20  # of the height, from the head down
 WIDTH = 3 * BANDS + 4
 LEAST_ROWS = 16  # a lower silhouette is no walking person near enough
 LEAST_PIXELS = 2  # in a row that counts
+BESIDE_PX = 2  # a part this far beside the body's is somebody else
 
 # Where things are in the 64 numbers. The last four: outline height / crop height, its area / height squared, where its
 # middle (the upper half's median column) lies in the crop, the rows' share with a gap (between legs, arms).
@@ -37,6 +39,7 @@ def gait_profiles(silhouettes: NDArray[np.bool_]) -> NDArray[np.float32]:
     if silhouettes.shape[1:] != (SIZE, SIZE):
         raise ValueError(f"a silhouette is {SIZE}x{SIZE}, not {'x'.join(map(str, silhouettes.shape[1:]))}")
     out = np.zeros((len(silhouettes), WIDTH), np.float32)
+    silhouettes = np.array([_of_one(each) for each in silhouettes], bool).reshape(-1, SIZE, SIZE)
     count = silhouettes.sum(axis=2)
     counts = count >= LEAST_PIXELS
     top, bottom = counts.argmax(axis=1), SIZE - counts[:, ::-1].argmax(axis=1)
@@ -58,6 +61,21 @@ def gait_profiles(silhouettes: NDArray[np.bool_]) -> NDArray[np.float32]:
     out[kept, MIDDLE] = middle / SIZE - 0.5
     out[kept, GAPS] = (has_any & (right - left > count) & inside).sum(axis=1) / height
     return out
+
+
+def _of_one(silhouette: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The silhouette without somebody else beside: the part with most pixels in the middle, and what lies above or
+    below it. Who touches it stays in."""
+    parts, labels, stats, _ = cv2.connectedComponentsWithStats(silhouette.view(np.uint8))
+    if parts <= 2:
+        return silhouette
+    weight = np.bincount(labels[:, SIZE // 4 : -SIZE // 4].ravel(), minlength=parts)
+    weight[0] = -1
+    left, right = stats[:, cv2.CC_STAT_LEFT], stats[:, cv2.CC_STAT_LEFT] + stats[:, cv2.CC_STAT_WIDTH]
+    main = int(weight.argmax())
+    kept = (left < right[main] + BESIDE_PX) & (right > left[main] - BESIDE_PX)
+    kept[0] = False
+    return kept[labels]
 
 
 def _median_column(body: NDArray[np.bool_]) -> NDArray[np.float64]:
