@@ -14,6 +14,8 @@ LEARNING_FRAMES = 500  # the background forgets what has stood still for about t
 VARIANCE_THRESHOLD = 25.0  # squared sigmas of a pixel's own noise
 MARGIN = 0.08  # of a box's height, around it
 COVERED = 0.5  # share of a cell of the 64x64 that must be foreground
+REACH = 0.36  # of a box's height, to either side of its middle: as far as a walker's feet go
+BESIDE = 0.12  # of a box's height: whoever is nearer beside has limbs in the outline
 
 
 class Silhouettes:
@@ -23,10 +25,14 @@ class Silhouettes:
         self._background = cv2.createBackgroundSubtractorMOG2(LEARNING_FRAMES, VARIANCE_THRESHOLD, False)
 
     def of(self, pixels: NDArray[np.uint8], boxes: NDArray[np.floating]) -> NDArray[np.bool_]:
-        """(N,64,64) bool in square crops around boxes (N,4) left, top, width, height px, True where somebody is; cells
-        outside the image are empty."""
+        """(N,64,64) bool in square crops around boxes (N,4) left, top, width, height px, True where somebody is; empty
+        outside the image, and for boxes with somebody else's so near that outlines would run together."""
         mask = cv2.morphologyEx(self._background.apply(pixels), cv2.MORPH_CLOSE, _GAPS)
-        return np.array([_outline(mask, box) for box in boxes], bool).reshape(len(boxes), SIZE, SIZE)
+        boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+        done = np.zeros((len(boxes), SIZE, SIZE), bool)
+        for row in np.flatnonzero(~_crowded(boxes)):
+            done[row] = _outline(mask, boxes[row])
+        return done
 
 
 def _outline(mask: NDArray[np.uint8], box: NDArray[np.floating]) -> NDArray[np.bool_]:
@@ -37,10 +43,20 @@ def _outline(mask: NDArray[np.uint8], box: NDArray[np.floating]) -> NDArray[np.b
     move = np.array([[scale, 0, -scale * (left + width / 2 - side / 2)], [0, scale, -scale * (top - MARGIN * height)]])
     crop = cv2.warpAffine(mask, move, (SIZE, SIZE), flags=cv2.INTER_AREA)
     found = (crop >= 255 * COVERED).astype(np.uint8)
+    found[:, np.abs(np.arange(SIZE) + 0.5 - SIZE / 2) > REACH * height * scale] = 0
     count, labels, stats, _ = cv2.connectedComponentsWithStats(found, connectivity=8)
     if count < 2:
         return np.zeros((SIZE, SIZE), bool)
     return np.asarray(labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA])))
+
+
+def _crowded(boxes: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which boxes (N,4) have another one over them or beside them."""
+    left, top = boxes[:, 0] - BESIDE * boxes[:, 3], boxes[:, 1]
+    right, bottom = boxes[:, 0] + boxes[:, 2] + BESIDE * boxes[:, 3], boxes[:, 1] + boxes[:, 3]
+    meet = (left[:, None] < right[None]) & (left[None] < right[:, None])
+    meet &= (top[:, None] < bottom[None]) & (top[None] < bottom[:, None])
+    return meet.sum(axis=1) > 1
 
 
 _GAPS = np.ones((3, 3), np.uint8)

@@ -85,11 +85,14 @@ def draw_bodies(site: Site) -> tuple[Body, ...]:
 
 
 def _gait(seed: int, row: int, height_m: float, speed_m_s: float) -> Gait:
-    """A person's numbers of generator G1, at this height and speed; proportions and steps go with the height."""
+    """A person's numbers of generator G1, at this height and speed: proportions and steps go with the height, and a
+    speed that is not their own is shared by step and cadence."""
     drawn = draw_gait(np.random.default_rng([seed, 5, row]))
     taller = height_m / drawn.height_m
     lengths = {name: taller * getattr(drawn, name) for name in ("shoulder_m", "hip_m", "step_m")}
-    return replace(drawn, height_m=height_m, cadence_per_min=60 * speed_m_s / lengths["step_m"], **lengths)
+    own = replace(drawn, height_m=height_m, **lengths)
+    faster = float(np.sqrt(speed_m_s / own.speed_m_s))
+    return replace(own, step_m=own.step_m * faster, cadence_per_min=own.cadence_per_min * faster)
 
 
 def draw_phones(site: Site) -> tuple[Phone, ...]:

@@ -73,8 +73,10 @@ def _experiment(name: str) -> Any:
 def _fused_anew(session: Session) -> Iterator[tuple[Message, int | None]]:
     """What this version's engine makes of the recorded inputs; the recorded outputs are left out."""
     from ...fusion.engine import Engine
+    from ...nodes.models import models_of
 
-    engine = Engine(session.site())
+    site = session.site()
+    engine = Engine(site, models_of(site, session.models()))
     for record in session.records():
         kind = record.topic.partition("/")[0]
         if kind in OUTPUT_KINDS:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import latent
-from .windows import Camera, CameraTensors, Radar, RadarTensors, camera_tensors, radar_tensors
+from .windows import Camera, CameraTensors, Radar, RadarTensors, aligned, camera_tensors, radar_tensors
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -73,6 +73,12 @@ class GaitModel:
     def sense(self, window: Radar) -> Signature | None:
         """Of a radar's window; None: standing, shorter than 1 s, under 3 points in more than half of the frames."""
         return self._signature("radar", radar_tensors(window))
+
+    def follow(
+        self, times_s: F64, points: Sequence[NDArray[np.floating]], place_m: F64, velocity_m_s: F64, radar_m: F64
+    ) -> Signature | None:
+        """`sense` of points (n,5) in floor coordinates along a track: as windows.aligned takes them."""
+        return self.sense(aligned(times_s, points, place_m, velocity_m_s, radar_m))
 
     def numbers(self, tensors: RadarTensors | CameraTensors) -> dict[str, tuple[float, float]]:
         """A walk's gait numbers and their standard deviations, by name, in the units of the names. tensors: as
