@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...messages import PhoneBatch, PhonePosition
+from ..radiomap.knn import Locator
 from ..radiomap.maps import FingerprintMap
 from . import honesty
 from .field import ScanField
@@ -42,6 +43,8 @@ MEASURED: dict[str, Any] = {
     "spread": 1.0,  # of the filter's covariance
     "spread_without": {"imu": 1.0, "mag": 1.0, "wifi": 1.0},  # times this where a modality is missing
     "smooth_spread": 1.0,  # of the smoothed covariance, beyond `spread`
+    "fixes": "field",  # or "neighbours": weighted k nearest (radiomap/knn.py), where a survey is dense
+    "merged_s": MERGED_S,  # a scan is merged with those so long before it, as the map's fingerprints were
     "honesty": honesty.MEASURED,  # what fixes usually are; null: the filter's covariance as it is
     "mtloc_share": 0.0,  # of MTLoc's fix in the mixture with the field's
 }
@@ -77,9 +80,9 @@ class PhoneLocator:
 
     def swap(self, radio_map: FingerprintMap) -> None:
         """Another map from the next batch on; where the phones are is kept. Raises MapError as ScanField."""
-        self._field = ScanField(radio_map)
         said = {} if self.model is None else self.model.card.get("walking", {})
         self.walking = {**MEASURED, **radio_map.card.get("walking", {}), **said, **self._given.get("walking", {})}
+        self._field = Locator(radio_map) if self.walking["fixes"] == "neighbours" else ScanField(radio_map)
         self._offset = Offset(self.walking["offset_rad"], self.walking["offset_sd_rad"])
         self.map = radio_map
 
@@ -168,7 +171,8 @@ class PhoneLocator:
             self.counters["stale scans"] += 1
             return None
         heard_ns = batch.t_ns - round(batch.scan_age_s * 1e9)
-        phone.scans = [s for s in phone.scans if heard_ns - s[0] <= MERGED_S * 1e9] + [(heard_ns, dict(batch.scan))]
+        recent = [s for s in phone.scans if heard_ns - s[0] <= self.walking["merged_s"] * 1e9]
+        phone.scans = [*recent, (heard_ns, dict(batch.scan))]
         ages = [(heard_ns - t_ns) / 1e9 for t_ns, _ in phone.scans]
         weights = [float(np.exp(-age / MERGED_DECAY_S)) for age in ages]
         fix = self._field.locate(scan if scan is not None else merged([s for _, s in phone.scans], weights))

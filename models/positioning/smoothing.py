@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ...messages import PhoneBatch
 from .live import SCAN_MAX_AGE_S, PhoneLocator
 from .walking import Moved, smoothed
-from .walks import MERGED_DECAY_S, MERGED_S, merged
+from .walks import MERGED_DECAY_S, merged
 
 F64 = NDArray[np.float64]
 
@@ -33,7 +33,7 @@ def traced(locator: PhoneLocator, batches: Sequence[PhoneBatch], smooth: bool = 
     filtered: list[tuple[F64, F64]] = []
     moves: list[Moved | None] = []
     live: list[tuple[F64, F64]] = []
-    scans = _both_ways(batches) if smooth else {}
+    scans = _both_ways(batches, float(locator.walking["merged_s"])) if smooth else {}
     for batch in batches:
         said, walking, moved, surprised = locator.trace(batch, scans.get(batch.t_ns))
         if said is None or walking is None:
@@ -51,13 +51,13 @@ def traced(locator: PhoneLocator, batches: Sequence[PhoneBatch], smooth: bool = 
     return Trace(times, places, covariances, tuple(modalities for _, modalities, _ in rows))
 
 
-def _both_ways(batches: Sequence[PhoneBatch]) -> dict[int, dict[str, float]]:
+def _both_ways(batches: Sequence[PhoneBatch], merged_s: float) -> dict[int, dict[str, float]]:
     """By the batch's time: its scan merged with those before and after it, as the map's fingerprints are. A live
     locator knows those before only."""
     heard = [(b.t_ns - round(b.scan_age_s * 1e9), b) for b in batches if b.scan and b.scan_age_s <= SCAN_MAX_AGE_S]
     done = {}
     for now_ns, batch in heard:
-        near = [(abs(t_ns - now_ns) / 1e9, dict(b.scan)) for t_ns, b in heard if abs(t_ns - now_ns) <= MERGED_S * 1e9]
+        near = [(abs(t_ns - now_ns) / 1e9, dict(b.scan)) for t_ns, b in heard if abs(t_ns - now_ns) <= merged_s * 1e9]
         done[batch.t_ns] = merged([scan for _, scan in near], [float(np.exp(-s / MERGED_DECAY_S)) for s, _ in near])
     return done
 

@@ -155,8 +155,9 @@ def smoothed(places: list[tuple[F64, F64]], moves: list[Moved]) -> list[tuple[F6
 def _motion_model(mean: F64, motion: Motion) -> tuple[F64, F64, F64]:
     """Jacobian (4,4), process noise (4,4) and way walked (2,) of a second's motion."""
     jacobian, noise = np.eye(4), np.zeros((4, 4))
-    if not motion.counted or not motion.heading:  # any direction; at most as far as steps or people go
-        stray = motion.distance_m**2 / 2 + STRAY_M**2 * motion.dt_s if motion.counted else WANDER_M**2 * motion.dt_s
+    if not motion.counted or not motion.heading:  # any direction, but the next second's is likely the same
+        stands = motion.counted and motion.distance_m == 0.0
+        stray = (STRAY_M if stands else WANDER_M) ** 2 * motion.dt_s
         noise[:2, :2] = stray * np.eye(2)
         return jacobian, noise, np.zeros(2)
     along = _turned(motion.moved_m, mean[2])
