@@ -19,7 +19,7 @@ from .tracklets import F64, I64, Fragment, Tracklets, Trajectory, candidates, of
 ROUNDS = 12
 SEEN = 0.9  # share of passages in which the owner is among the candidates
 CHANGED = 0.1  # clothes: below this share looks never say no
-NOBODY = 0.0  # nats for "this is none of the phones' owners"
+NOBODY = -2.0  # nats for "this is none of the phones' owners"
 VIEW_M = 14.0  # how far from a camera's place somebody in its view may be
 MEMORY = 0.8  # of a phone's error, from one second to the next
 MOST_NATS, LEAST_NATS = 1.0, -8.0  # of a place
