@@ -26,6 +26,7 @@ whowhere evaluate radiomap --data ../shared/data/positioning/library_months_01_1
 
 
 EXPERIMENTS = {  # modules of launch/evaluate/ with add_arguments and run
+    "appearance": "people recognised by looks, with and without phones, on real crops or generated days",
     "positioning": "where phones are, on recorded walks",
     "radiomap": "updates of a radio map, on the library data",
 }

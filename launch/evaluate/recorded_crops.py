@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ...models.appearance.quality import cut_out, hidden_shares
+from ...models.appearance.model import AppearanceModel
+from ...models.appearance.quality import cut_out, hidden_shares, pooled
 from ...models.appearance.tracklets import F64, I64, Fragment, Tracklets, Trajectory
 
 VIDEO = Path(__file__).resolve().parents[3] / "shared" / "data" / "video"
@@ -156,8 +157,6 @@ def _read(path: Path) -> NDArray[np.uint8]:
     return np.asarray(cv2.imread(str(path)), np.uint8)
 
 
-def embedded(model_embed, found: Pieces) -> F64:  # type: ignore[no-untyped-def]
+def embedded(model: AppearanceModel, found: Pieces) -> F64:
     """(N,D): one pooled embedding a piece."""
-    from ...models.appearance.quality import pooled
-
-    return np.array([pooled(model_embed(crops)) for crops in found.crops], np.float64)
+    return np.array([pooled(model.embed(crops)) for crops in found.crops], np.float64)

@@ -27,10 +27,11 @@ from .umtf import Recipe, World, alternate, first_stage
 from .umtf import features_of as looked_at
 
 RADIUS_M, VIEW_M = 40.0, 14.0
+MINUTES, FIRST_EPOCHS = 16.0, 8  # some 330 tracklets; with 12 rounds of 4 epochs 5 minutes of one core
 WAYS: Mapping[str, Recipe] = {
-    "visual labels": Recipe(labels="visual"),
-    "UMTF": Recipe(labels="graph"),
-    "owners": Recipe(labels="owners", level=True),
+    "visual labels": Recipe(labels="visual", epochs=4),
+    "UMTF": Recipe(labels="graph", epochs=4),
+    "owners": Recipe(labels="owners", epochs=4, level=True),
 }
 GRAPHS: Mapping[str, Recipe] = {
     "GCN": replace(WAYS["UMTF"], graph="gcn"),
@@ -49,13 +50,13 @@ def world_of(day: Day, seed: int, pictures: bool, looks: Looks | None = None) ->
 
 
 def tried(seed: int, pictures: bool, ways: Mapping[str, Recipe], rounds: int, phones: int = 64,
-          minutes: float = 20.0) -> dict[str, Any]:  # fmt: skip
-    """Figures by way of labelling, "initial" among them, for one seed's day."""
+          few: int = 0, minutes: float = MINUTES) -> dict[str, Any]:  # fmt: skip
+    """Figures by way of labelling, "initial" among them, for one seed's day; few: owners with so many phones, too."""
     day = make_day(seed, phones=phones, minutes=minutes)
     world = world_of(day, seed, pictures)
     torch.manual_seed(seed)
     network: nn.Module = backbone("edge") if pictures else OfNumbers(world.inputs.shape[-1])
-    first = Recipe(seed=seed, first_epochs=10 if pictures else 20)
+    first = Recipe(seed=seed, first_epochs=FIRST_EPOCHS if pictures else 20)
     first_stage(network, world, first)
     done: dict[str, Any] = {
         "tracklets": len(day.person),
@@ -64,7 +65,17 @@ def tried(seed: int, pictures: bool, ways: Mapping[str, Recipe], rounds: int, ph
     }
     for name, recipe in ways.items():
         done[name] = _one_way(copy.deepcopy(network), day, world, replace(recipe, seed=seed, rounds=rounds))
+    if few:
+        fewer = make_day(seed, phones=few, minutes=minutes)  # the same walks and pictures, phones for fewer
+        world = replace_phones(world, fewer)
+        name = f"owners, {few} phones"
+        done[name] = _one_way(network, fewer, world, replace(WAYS["owners"], seed=seed, rounds=rounds))
     return done
+
+
+def replace_phones(world: World, day: Day) -> World:
+    """The same tracklets with another day's phones."""
+    return World(world.inputs, day.tracklets, day.trajectories, day.camera_m, world.view_m, world.radius_m)
 
 
 def _one_way(network: nn.Module, day: Day, world: World, recipe: Recipe) -> dict[str, Any]:
