@@ -27,7 +27,7 @@ class Silhouettes:
     def of(self, pixels: NDArray[np.uint8], boxes: NDArray[np.floating]) -> NDArray[np.bool_]:
         """(N,64,64) bool in square crops around boxes (N,4) left, top, width, height px, True where somebody is; empty
         outside the image, and for boxes with somebody else's so near that outlines would run together."""
-        mask = cv2.morphologyEx(self._background.apply(pixels), cv2.MORPH_CLOSE, _GAPS)
+        mask = np.asarray(cv2.morphologyEx(self._background.apply(pixels), cv2.MORPH_CLOSE, _GAPS), np.uint8)
         boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
         done = np.zeros((len(boxes), SIZE, SIZE), bool)
         for row in np.flatnonzero(~_crowded(boxes)):

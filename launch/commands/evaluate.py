@@ -28,6 +28,7 @@ whowhere evaluate radiomap --data ../shared/data/positioning/library_months_01_1
 
 
 EXPERIMENTS = {  # modules of launch/evaluate/ with add_arguments and run, - for _
+    "appearance": "people recognised by looks, with and without phones, on real crops or generated days",
     "gait": "who is recognised by gait, on generated walks",
     "gait-walkers": "people recognised by radar, on recorded walkers",
     "positioning": "where phones are, on recorded walks",

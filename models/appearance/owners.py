@@ -19,7 +19,7 @@ from .tracklets import F64, I64, Fragment, Tracklets, Trajectory, candidates, of
 ROUNDS = 12
 SEEN = 0.9  # share of passages in which the owner is among the candidates
 CHANGED = 0.1  # clothes: below this share looks never say no
-NOBODY = 0.0  # nats for "this is none of the phones' owners"
+NOBODY = -2.0  # nats for "this is none of the phones' owners"
 VIEW_M = 14.0  # how far from a camera's place somebody in its view may be
 MEMORY = 0.8  # of a phone's error, from one second to the next
 MOST_NATS, LEAST_NATS = 1.0, -8.0  # of a place
@@ -74,9 +74,7 @@ def owners(
                tracklets, camera_m, view_m)
         for phone, walk in enumerate(trajectories)
     ]  # fmt: skip
-    known_apart = gram[tracklets.overlapping()]
-    spread = float(known_apart.var()) if len(known_apart) > 30 else float(gram.var())
-    model = _Looks(0.5, float(np.clip(1 / max(spread, 1e-4), 4.0, 300.0)))
+    model = _Looks(0.5, _directions(gram, tracklets) if looks.any() else 0.0)
     scores = np.full((len(trajectories), len(looks)), -np.inf)
     for phone, party in enumerate(parties):
         scores[phone, party.rows] = party.place + party.start(gram, model)
@@ -88,6 +86,25 @@ def owners(
             scores[phone, party.rows] = party.place + told
         belief = (belief + _exclusive(scores, parties, apart)) / 2
     return Owned(_exclusive(scores, parties, apart), model.alike, model.directions)
+
+
+def by_places(
+    tracklets: Tracklets,
+    trajectories: Sequence[Trajectory],
+    passages: Sequence[Fragment],
+    camera_m: F64,
+    view_m: float = VIEW_M,
+) -> Owned:
+    """The same without looks: what radios alone say, to judge looks by."""
+    blind = np.zeros((len(tracklets.camera), 1))
+    return owners(blind, tracklets, trajectories, passages, camera_m, view_m, rounds=0)
+
+
+def _directions(gram: F64, tracklets: Tracklets) -> float:
+    """In how many directions looks vary: the inverse variance of two people's similarity."""
+    known_apart = gram[tracklets.overlapping()]
+    spread = float(known_apart.var()) if len(known_apart) > 30 else float(gram.var())
+    return float(np.clip(1 / max(spread, 1e-4), 4.0, 300.0))
 
 
 def excluded(tracklets: Tracklets, camera_m: F64, view_m: float) -> NDArray[np.bool_]:

@@ -19,6 +19,7 @@ from .stripes import Image
 CROP_PX = (32, 64)
 FRAMES = 8
 DRAWN = 3  # times the size at which it is drawn
+NOISE = 9.0  # grey levels
 TOPS = ((30, 28, 28), (30, 28, 28), (75, 75, 78), (125, 125, 128), (215, 215, 215), (215, 215, 215), (110, 55, 35),
         (160, 90, 50), (45, 40, 150), (50, 90, 50), (60, 130, 190), (50, 190, 210), (150, 80, 140), (110, 150, 170))  # fmt: skip  # noqa: E501
 TROUSERS = ((28, 26, 26), (28, 26, 26), (95, 60, 40), (95, 60, 40), (140, 105, 75), (85, 85, 88), (70, 105, 130))
@@ -67,8 +68,8 @@ def make_body(rng: np.random.Generator) -> Body:
         return float(b), float(g), float(r)
 
     return Body(
-        near(SKIN, 8), near(HAIR, 8), near(TOPS, 14), near(TOPS, 14), near(TROUSERS, 10), near(TROUSERS, 20),
-        near(TOPS, 20), PATTERNS[rng.integers(len(PATTERNS))], BAGS[rng.integers(len(BAGS))],
+        near(SKIN, 5), near(HAIR, 5), near(TOPS, 6), near(TOPS, 6), near(TROUSERS, 5), near(TROUSERS, 6),
+        near(TOPS, 6), PATTERNS[rng.integers(len(PATTERNS))], BAGS[rng.integers(len(BAGS))],
         rng.uniform(0.84, 0.95), rng.normal(0.42, 0.04), float(rng.choice([0.4, 1.0, 1.0])),
         float(rng.choice([0.45, 1.0, 1.0, 1.0])), bool(rng.random() < 0.4),
     )  # fmt: skip
@@ -90,32 +91,32 @@ def make_camera(rng: np.random.Generator) -> Camera:
     lines = np.zeros((*size, 3), np.float32)
     for at in rng.integers(0, size[1], 3):
         lines[:, at : at + 2] = rng.normal(0, 40)
-    gain = rng.uniform(0.7, 1.25) * np.exp(rng.normal(0, 0.09, 3))
+    gain = rng.uniform(0.55, 1.3) * np.exp(rng.normal(0, 0.16, 3))
     return Camera(
         np.asarray(base + coarse + fine + lines, np.float32),
         gain,
-        rng.uniform(-8, 22),
-        rng.uniform(0.8, 1.3),
-        rng.uniform(0.3, 0.9),
+        rng.uniform(-8, 40),
+        rng.uniform(0.7, 1.4),
+        rng.uniform(0.4, 1.3),
     )
 
 
-def draw(body: Body, camera: Camera, light: float, side: float, phase: float, rng: np.random.Generator,
+def draw(body: Body, camera: Camera, light: NDArray[np.float64], side: float, phase: float, rng: np.random.Generator,
          crossed: Body | None = None) -> Image:  # fmt: skip
-    """(64,32,3) BGR u8. light: factor of this passage; side: -1..1 which way they face; phase: of the step, rad."""
+    """(64,32,3) BGR u8. light (3,): factors of colours; side: -1..1 which way they face; phase: of the step, rad."""
     high, wide = CROP_PX[1], CROP_PX[0]
     down, across = int(rng.integers(high)), int(rng.integers(wide))
     ground = camera.background[down : down + high, across : across + wide]
     canvas = np.asarray(cv2.resize(np.clip(ground, 0, 255).astype(np.uint8), (wide * DRAWN, high * DRAWN)), np.uint8)
-    middle = 0.5 + rng.normal(0, 0.04)
-    scale = float(np.clip(1 + rng.normal(0, 0.04), 0.85, 1.12))
-    _paint(canvas, body, middle, 0.985 + rng.normal(0, 0.015), scale, side, phase)
+    middle = 0.5 + rng.normal(0, 0.07)
+    scale = float(np.clip(1 + rng.normal(0, 0.07), 0.8, 1.2))
+    _paint(canvas, body, middle, 0.985 + rng.normal(0, 0.03), scale, side, phase)
     if crossed is not None:
         _paint(canvas, crossed, middle + rng.uniform(0.25, 0.5) * rng.choice([-1, 1]), 1.03, scale, -side, phase + 1.0)
     small = cv2.resize(canvas, (wide, high), interpolation=cv2.INTER_AREA).astype(np.float32)
     small = cv2.GaussianBlur(small, (0, 0), camera.blur)
-    shown = 255 * (np.clip(small * light * camera.gain + camera.offset, 0, 255) / 255) ** camera.gamma
-    return np.clip(shown + rng.normal(0, 4.0, shown.shape), 0, 255).astype(np.uint8)
+    shown = 255 * (np.clip(small * light + camera.offset, 0, 255) / 255) ** camera.gamma
+    return np.clip(shown + rng.normal(0, NOISE, shown.shape), 0, 255).astype(np.uint8)
 
 
 def pictures_of(day: Day, seed: int, frames: int = FRAMES) -> NDArray[np.uint8]:
@@ -136,7 +137,8 @@ def passage(
     body: Body, camera: Camera, rng: np.random.Generator, frames: int = FRAMES, crossed: Body | None = None
 ) -> NDArray[np.uint8]:
     """(frames,64,32,3): one person walking by; half of the frames show who crosses, if anybody does."""
-    light, side, phase = float(np.exp(rng.normal(0, 0.12))), rng.uniform(-1, 1), rng.uniform(0, 6.3)
+    light = camera.gain * np.exp(rng.normal(0, 0.15) + rng.normal(0, 0.06, 3))
+    side, phase = rng.uniform(-1, 1), rng.uniform(0, 6.3)
     hides = rng.random(frames) < 0.5
     return np.array(
         [draw(body, camera, light, side, phase + 0.9 * k, rng, crossed if hides[k] else None) for k in range(frames)]

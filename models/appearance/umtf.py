@@ -29,8 +29,7 @@ LOOK_FRAMES = 4  # of a tracklet, where features are only looked at
 class Recipe:
     """How to train. first_*: stage 1. rounds of epochs each: stage 2. A batch is people x each tracklets of `frames`
     frames. rate: SGD with momentum 0.9. strength: lambda of MMDA. graph_steps: in the first round and later.
-    level: take the cameras' mean looks out of the features before they are compared (ours). rivals: count what shares
-    a view at one time as different people in the labels (conflict="split")."""
+    level: take the cameras' mean looks out of the features before they are compared (ours)."""
 
     labels: Labels = "graph"
     first_epochs: int = 20
@@ -51,7 +50,7 @@ class Recipe:
     graph_width: int = 128
     graph_rate: float = 0.01
     graph_steps: tuple[int, int] = (80, 20)
-    conflict: Conflict = "keep"
+    conflict: Conflict = "split"
     level: bool = False
     seed: int = 0
 
@@ -143,10 +142,9 @@ def pseudo_labels(x: F64, world: World, recipe: Recipe, graph: list[Mmgn], numbe
     """The labels (N,) of a round from features (N,D); `graph` holds the graph network from one round to the next."""
     camera = world.tracklets.camera
     x = levelled(x, camera) if recipe.level else x / np.linalg.norm(x, axis=1, keepdims=True)
-    apart = None
-    if recipe.conflict == "split":
-        apart = excluded(world.tracklets, world.camera_m, world.view_m)
+    apart = world.tracklets.overlapping()
     if recipe.labels == "owners":
+        apart = excluded(world.tracklets, world.camera_m, world.view_m)
         similarity = x @ x.T + world.owners(x).together()
         return classes(similarity, camera, apart, recipe.conflict)
     labels = classes(x @ x.T, camera, apart, recipe.conflict)
