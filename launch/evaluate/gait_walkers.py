@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import mean, pstdev
 from typing import Any
 
-from ...models.gait.walkers_audit import Audit, by_kind, by_length, by_place, early
+from ...models.gait.walkers_audit import Audit, by_day, by_kind, by_length, by_place, early
 from ...models.gait.walkers_crossing import Adapted, crossed
 from ...models.gait.walkers_recording import Recording, WalkerError
 from ...models.gait.walkers_trial import Judged, Method, Walkers, figures, linear, strangers, tried_together, walkers_of
@@ -84,13 +84,8 @@ def evaluated(recordings: Sequence[Recording], seeds: Sequence[int], networks: b
 
 
 def audits(walkers: Walkers) -> list[Audit]:
-    seconds = LENGTHS_S[-1]
-    return [
-        *by_kind(walkers, seconds),
-        *by_place(walkers, seconds),
-        *by_length(walkers, seconds),
-        early(walkers, seconds),
-    ]
+    kinds = (by_kind, by_place, by_day, by_length)
+    return [*(each for kind in kinds for each in kind(walkers, LENGTHS_S[-1])), early(walkers, LENGTHS_S[-1])]
 
 
 def methods_of(networks: bool) -> dict[str, list[Method]]:

@@ -83,6 +83,23 @@ def early(walkers: Walkers, seconds: float, seed: int = 0) -> Audit:
     return _judged("judged by the session's begin", linear(walkers, split, asked, seed), asked.walker, walkers.rooms)
 
 
+def by_day(walkers: Walkers, seconds: float, seed: int = 0) -> list[Audit]:
+    """Only those of one room and one day among the candidates: a radar set up anew for another day tells nothing."""
+    split = final(walkers)
+    asked = judged_windows(walkers, split, seconds)
+    scores = linear(walkers, split, asked, seed)
+    sessions = list(zip(walkers.rooms, walkers.days, strict=True))
+    done = []
+    for session in sorted(set(sessions)):
+        inside = np.flatnonzero([each == session for each in sessions])
+        mine = np.isin(asked.walker, inside)
+        if 1 < len(inside) < len(sessions):
+            right = top1(scores[mine][:, inside], np.searchsorted(inside, asked.walker[mine]))
+            day = np.datetime64(session[1], "D")
+            done.append(Audit(f"among the {len(inside)} of {session[0]} on {day}", right, None))
+    return done
+
+
 def by_length(walkers: Walkers, seconds: float, seed: int = 0) -> list[Audit]:
     """Taught by less: only the last so many seconds of walking in the teaching time."""
     whole = final(walkers)

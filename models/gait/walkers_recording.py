@@ -18,6 +18,7 @@ I64 = NDArray[np.int64]
 HEADER = "Frame #,# Obj,X,Y,Z,Doppler,Intensity,y,m,d,h,m,s"
 COLUMNS = HEADER.count(",") + 1
 FRAMES_LEAST = 20  # two seconds
+DAY_S = 86_400
 
 
 class WalkerError(ValueError):
@@ -25,13 +26,14 @@ class WalkerError(ValueError):
 
 
 class Recording(NamedTuple):
-    """One walker before one radar. t_s (F,) seconds from the first frame, rising; first (F+1,) where each frame's
-    points begin; points (P,5): x, y, z m in the sensor's frame (y ahead, z up), doppler m/s (positive: going away),
-    intensity in the radar's own unit, above 0."""
+    """One walker before one radar. day: of the first frame, since 1970; t_s (F,) seconds from it, rising; first (F+1,)
+    where each frame's points begin; points (P,5): x, y, z m in the sensor's frame (y ahead, z up), doppler m/s
+    (positive: going away), intensity in the radar's own unit, above 0."""
 
     walker: str
     room: str
     radar: str
+    day: int
     t_s: F64
     first: I64
     points: F64
@@ -56,7 +58,7 @@ def parse(text: str, walker: str, room: str, radar: str) -> Recording:
         raise WalkerError(f"{name} is cut short: its last frame has {len(last)} of {int(last[0, 1])} points")
     real = (np.abs(rows[:, 2:5]).max(axis=1) > 0) & (rows[:, 6] > 0)
     kept = np.concatenate([[0], np.cumsum(real)])[first]
-    return Recording(walker, room, radar, stamps - stamps[0], kept, rows[real, 2:7])
+    return Recording(walker, room, radar, int(stamps[0] // DAY_S), stamps - stamps[0], kept, rows[real, 2:7])
 
 
 def frames(recording: Recording) -> Iterator[tuple[float, F64]]:

@@ -23,16 +23,22 @@ OFFSETS, OFFSET_S = 5, 0.1
 
 
 class Walkers(NamedTuple):
-    """Recordings of one radar: who, where, the points and the frames of each."""
+    """Recordings of one radar: who, where, on which day, the points and the frames of each."""
 
     names: tuple[str, ...]
     rooms: tuple[str, ...]
+    days: tuple[int, ...]
     bodies: tuple[Body, ...]
     frames: tuple[Frames, ...]
 
     def only(self, chosen: Sequence[int]) -> "Walkers":
-        names, rooms = tuple(self.names[k] for k in chosen), tuple(self.rooms[k] for k in chosen)
-        return Walkers(names, rooms, tuple(self.bodies[k] for k in chosen), tuple(self.frames[k] for k in chosen))
+        return Walkers(
+            tuple(self.names[k] for k in chosen),
+            tuple(self.rooms[k] for k in chosen),
+            tuple(self.days[k] for k in chosen),
+            tuple(self.bodies[k] for k in chosen),
+            tuple(self.frames[k] for k in chosen),
+        )
 
 
 class Split(NamedTuple):
@@ -56,7 +62,9 @@ Method = Callable[[Walkers, Split, Windows, int], F64]
 def walkers_of(recordings: Sequence[Recording]) -> Walkers:
     bodies = tuple(body_of(each) for each in recordings)
     names, rooms = tuple(each.walker for each in recordings), tuple(each.room for each in recordings)
-    return Walkers(names, rooms, bodies, tuple(frames_of(body) for body in bodies))
+    return Walkers(
+        names, rooms, tuple(each.day for each in recordings), bodies, tuple(frames_of(body) for body in bodies)
+    )
 
 
 def durations(walkers: Walkers) -> list[float]:
