@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mission", action="store_true", help="train and score Mission and its ablations (needs torch)"
     )
-    parser.add_argument("--steps", type=int, default=300, help="of each training with --mission (default 300)")
+    parser.add_argument("--steps", type=int, default=400, help="of each training with --mission (default 400)")
     parser.add_argument("--plots", metavar="FOLDER", help="write gait_cmc.png and gait_reliability.png (matplotlib)")
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from ...models.gait.identification import ranked
 from ..generated_clips import clips
 
-PEOPLE, WALKS, TESTED, FRAMES, POINTS = 1000, 2, 58, 20, 32
+PEOPLE, WALKS, TESTED, FRAMES, POINTS = 500, 2, 58, 10, 32
 GALLERIES = (10, 18, 58)
 PAPER = {
     "full": "85.4 / 90.3 / 91.8",
@@ -30,7 +30,7 @@ def tables(seeds: Sequence[int], steps: int, said: Callable[[str], Any] | None =
     from ...models.gait.mission_training import Recipe
 
     plain = Shape(pixels=4)
-    recipe = Recipe(steps=steps)
+    recipe = Recipe(steps=steps, rate=1e-3)
     variants = {
         "full": (plain, recipe),
         "noFU": (replace(plain, has_fusion=False), recipe),

@@ -27,7 +27,7 @@ SCALES, LEAST, MOST = np.arange(0.6, 1.25, 0.05), (-3.0, -5.0, -8.0), 8.0
 ALIKE = np.arange(0.0, 0.55, 0.05)
 WINDOWS_ALIKE = 0.7  # two windows of one walk of 4 s, by log loss on 150 generated people
 GALLERIES = (10, 58)
-SHIPPED_PEOPLE = 8000
+SHIPPED_PEOPLE = 7000
 OUTPUTS = ("eta", "precision", "mean", "spread")
 Signed = dict[str, tuple[F64, F64]]  # by kind, "radar" or one of TOLD: eta, precision (P,W,K)
 

@@ -33,7 +33,7 @@ class Recipe:
     latent.share_of."""
 
     people: int = 96
-    steps: int = 1800
+    steps: int = 1400
     rate: float = 2e-3
     seed: int = 0
     told: float = 0.6
