@@ -93,11 +93,12 @@ def _made_up(seed: int) -> "Material":
 
 def _generic(args: argparse.Namespace) -> int:
     """The shipped model anew: network, weights to go on from, and card."""
-    from ..models.appearance.pretraining import generic, save_weights
+    from ..models.appearance.pretraining import generic, save_weights, stripes_card
 
     folder = Path(args.out)
     content, card, network = generic(args.seed)
     save_model(content, card, folder / "looks")
+    save_model(b"", stripes_card(args.seed), folder / "stripes")
     save_weights(network, folder / "looks.npz")
     print(f"written to {folder}: looks.onnx ({len(content) / 1e6:.1f} MB), its card and weights")
     return 0

@@ -76,8 +76,8 @@ def test_crops_find_their_bodies(tmp_path: Path):
     boxes = np.column_stack([feet, np.zeros((12, 2))]).astype("f4")
     crops = Crops("hall", (640, 480), (times * 1e9).astype(np.int64), boxes, pictures)
     phone = Trajectory("a", at, here, 2.0)
-    material = gather([crops], bodies, [phone], {"hall": lambda box: box[:, :2].astype(float)})
+    material = gather([crops], bodies, [phone], {"hall": lambda box: box[:, :2].astype(np.float64)})
     assert material.tracklets.start_s.tolist() == pytest.approx([0.1, 0.1, 10.1])
     assert [len(each) for each in material.crops] == [4, 5, 2]
     with pytest.raises(LearningError, match="none fits a body"):
-        gather([crops], bodies, [phone], {"hall": lambda box: box[:, :2] + 100.0})
+        gather([crops], bodies, [phone], {"hall": lambda box: box[:, :2].astype(np.float64) + 100.0})

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from time import process_time
+from typing import Any
 
 import cv2
 import numpy as np
@@ -40,7 +41,7 @@ def walk(seed: int, person: int, camera: int = 0) -> list[np.ndarray]:
 def test_an_embedding_has_length_one_whatever_the_size_of_the_crop(model: AppearanceModel):
     crop = walk(0, 0)[0]
     sizes = [(12, 40), (33, 97), (200, 500)]
-    done = model.embed([cv2.resize(crop, size) for size in sizes])
+    done = model.embed([np.asarray(cv2.resize(crop, size), np.uint8) for size in sizes])
     assert done.shape == (3, model.size)
     assert done.dtype == np.float32
     assert np.linalg.norm(done, axis=1) == pytest.approx(np.ones(3), abs=1e-5)
@@ -55,7 +56,8 @@ def test_one_by_one_and_all_at_once_are_the_same(model: AppearanceModel):
 
 
 def test_what_is_no_picture_is_refused(model: AppearanceModel):
-    for wrong in (np.zeros((0, 0, 3), np.uint8), np.zeros((50, 20), np.uint8), np.zeros((50, 20, 3))):
+    wrongs: list[Any] = [np.zeros((0, 0, 3), np.uint8), np.zeros((50, 20), np.uint8), np.zeros((50, 20, 3))]
+    for wrong in wrongs:
         with pytest.raises(ModelError, match="no BGR picture"):
             model.embed([wrong])
 
@@ -154,7 +156,7 @@ def test_logistic_regression_finds_the_line_of_two_gaussians():
 def test_owners_are_found_on_a_generated_day_with_and_without_places():
     day = make_day(5, people=30, phones=24, minutes=25)
     stripes = shipped_model("stripes")
-    x = np.array([quality.pooled(stripes.embed(list(frames))) for frames in pictures_of(day, 5, frames=3)])
+    x = np.array([quality.pooled(stripes.embed(list(frames))) for frames in pictures_of(day, 5, frames=3)], np.float64)
     passages = fragments(day.trajectories, day.camera_m)
     for tracklets, least in ((day.tracklets, 0.85), (day.tracklets._replace(paths=()), 0.8)):
         found = owners(x, tracklets, day.trajectories, passages, day.camera_m)

@@ -107,7 +107,7 @@ def _with_phones(
     sets = [said.tracklets_of(phone) for phone in range(len(walks))]
     truth = [np.flatnonzero(found.person == who) for who in carriers]
     right = sum(len(np.intersect1d(a, b)) for a, b in zip(sets, truth, strict=True))
-    result = ranked(alike + said.together(), found.person, found.asks)
+    result = ranked(alike + said.linked(), found.person, found.asks)
     return result, right / max(sum(map(len, sets)), 1), right / max(sum(map(len, truth)), 1)
 
 

@@ -23,6 +23,7 @@ NOBODY = -2.0  # nats for "this is none of the phones' owners"
 VIEW_M = 14.0  # how far from a camera's place somebody in its view may be
 MEMORY = 0.8  # of a phone's error, from one second to the next
 MOST_NATS, LEAST_NATS = 1.0, -8.0  # of a place
+STRANGERS = 0.2  # weight of "these are two people", where phones are few or far off (tuned on PETS)
 START_SHARE = 0.5  # of what single pairs say: they are many, and not independent
 LEAST_ALIKE, MOST_ALIKE = 0.05, 0.95
 
@@ -43,6 +44,12 @@ class Owned(NamedTuple):
         same = self.probability.T @ self.probability
         total = self.probability.sum(axis=0)
         return same - (np.outer(total, total) - same)
+
+    def linked(self, strangers: float = STRANGERS) -> F64:
+        """(N,N): `together`, with less faith in "two people": a phone that was given to the wrong person still holds
+        that person's tracklets together, but calls some of them strangers to the rest."""
+        told = self.together()
+        return np.where(told < 0, strangers * told, told)
 
 
 def levelled(features: F64, camera: I64) -> F64:
