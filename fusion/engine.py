@@ -80,7 +80,7 @@ class Engine:
         self._windows = HeardWindows(site.sniffers)
         phones = [(enrolled.phone_owner, self._positions)] if rows else []
         self._identities = Identities(self._names, self._owner_of, self._rssi, *phones)
-        self._recognition = Recognition(len(self._names), models, site.fusion.evidence)
+        self._recognition = Recognition(site, len(self._names), cameras, models)
         self._radio_tuning = RadioTuning(site, len(self._owner_of), self._grid, self._rssi)
         self._naming = Naming(site.fusion)
         self._presence = Presence()
@@ -139,8 +139,7 @@ class Engine:
         seen = detections(frame)
         self._tracker.update(seen)
         self._follow_bodies()
-        if isinstance(frame, CameraFrame):
-            self._recognition.see(frame, seen, self._tracker)
+        self._recognition.see(frame, seen, self._tracker)
 
     def _hear(self, window: WifiWindow) -> None:
         sniffer = self._rssi.sniffer_row(window.source)

@@ -4,9 +4,11 @@ silent."""
 import msgspec
 
 from .evidence.appearance import LooksModel
+from .evidence.gait import GaitLike
 
 
 class Models(msgspec.Struct, frozen=True, kw_only=True):
-    """appearance: of looks; without it colour histograms are compared."""
+    """appearance: of looks; without it colour histograms are compared. gait: without it nobody is known by it."""
 
     appearance: LooksModel | None = None
+    gait: GaitLike | None = None

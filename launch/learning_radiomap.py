@@ -115,6 +115,7 @@ def _as_json(old: FingerprintMap, result: Rehearsal) -> dict[str, object]:
         "in_force": result.map.label,
         "access_points": card.get("access_points", {}),
         "watched": card.get("counts", {}).get("watched", []),
+        "offset_db": card.get("counts", {}).get("offset_db", 0.0),
         "metrics": result.metrics,
     }
 
@@ -129,6 +130,9 @@ def _in_words(old: FingerprintMap, result: Rehearsal, out: str) -> list[str]:
             lines.append(
                 f"  of the added {len(watched)} are watched: too little is heard of them to locate by them yet"
             )
+        if offset_db := result.update.counts["offset_db"]:
+            louder = "louder" if offset_db > 0 else "fainter"
+            lines.append(f"  all scans were {abs(offset_db):.1f} dB {louder} than the map: that was taken back")
         for bssid, shift_db in found.shift_db.items():
             lines.append(f"  {bssid}: {shift_db:+.1f} dB everywhere")
     if result.metrics:

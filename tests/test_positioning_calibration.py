@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from whowhere.models.positioning.calibration import read_well
 from whowhere.models.positioning.field import ScanField
+from whowhere.models.radiomap.knn import Locator
 from whowhere.models.radiomap.maps import FingerprintMap
 
 
@@ -20,7 +21,8 @@ def room(side_m: float, spacing_m: float, seed: int = 0) -> FingerprintMap:
 
 
 def error_m(radio_map: FingerprintMap, scans: FingerprintMap) -> float:
-    field = ScanField(radio_map)
+    by_neighbours = radio_map.card.get("walking", {}).get("fixes") == "neighbours"
+    field = Locator(radio_map) if by_neighbours else ScanField(radio_map)
     errors = []
     for row, place in enumerate(scans.position_m):
         fix = field.locate({name: float(dbm) for name, dbm in zip(scans.bssids, scans.rssi_dbm[row], strict=True)})
@@ -35,7 +37,8 @@ def test_a_small_room_is_read_finely() -> None:
     rng = np.random.default_rng(5)
     fresh = well.changed(rssi_dbm=(plain.rssi_dbm + rng.normal(0, 3, plain.rssi_dbm.shape)).astype("f4"))
     assert error_m(well, fresh) < 0.8 * error_m(plain, fresh)
-    assert well.card["walking"]["fix_floor_m"] < 2.0
+    assert well.card["walking"]["fixes"] == "neighbours"
+    assert well.card["walking"]["merged_s"] == 0.0
 
 
 def test_the_same_map_says_the_same() -> None:

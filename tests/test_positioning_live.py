@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from whowhere.messages import PhoneBatch, encode
 from whowhere.models.positioning.assessment import figures, joined, replayed, spread_of, without
+from whowhere.models.positioning.honesty import Honesty
 from whowhere.models.positioning.learning import learnt_map, offset_of
 from whowhere.models.positioning.live import PhoneLocator
 from whowhere.models.positioning.rounds import make_floor, make_round
+from whowhere.models.positioning.smoothing import traced
 from whowhere.models.positioning.steps import Pedestrian
 from whowhere.models.positioning.walks import Walk, WalkError, labelled_scans, radio_map_of, split
 
@@ -77,6 +79,31 @@ def test_ten_hertz_are_enough(rounds: list[Walk], radio_map):
     ]
     slow = Walk(walk.name, tuple(thin), walk.waypoint_t_ns, walk.waypoint_m)
     assert error_m(PhoneLocator(radio_map), slow) < error_m(PhoneLocator(radio_map), walk) * 1.5 + 1.0
+
+
+def test_a_place_is_no_less_sure_than_its_last_fix_and_less_so_where_fixes_surprise():
+    record = Honesty()
+    record.fixed(np.eye(2) * 16.0, 3.0, None)
+    assert np.allclose(np.diag(record.at_most(np.eye(2) * 1e6)), 25.0, rtol=1e-3)
+    record.moved(np.eye(2) * 4.0)
+    assert np.allclose(np.diag(record.at_most(np.eye(2) * 1e6)), 29.0, rtol=1e-3)
+    calm = record.factor(0.05)
+    for _ in range(12):
+        record.fixed(np.eye(2), 1.0, 0.5)
+    assert record.factor(0.05) > 4 * calm
+    again = Honesty.load(record.state())
+    assert again.factor(0.05) == record.factor(0.05)
+
+
+def test_only_smoothing_knows_what_follows(rounds: list[Walk], radio_map):
+    walk = rounds[6]
+    forward = traced(PhoneLocator(radio_map), walk.batches)
+    assert np.array_equal(forward.place_m, traced(PhoneLocator(radio_map), walk.batches).place_m)
+    later = Walk(walk.name, walk.batches[:30], walk.waypoint_t_ns, walk.waypoint_m)
+    cut = traced(PhoneLocator(radio_map), later.batches)
+    assert np.array_equal(
+        cut.place_m, forward.place_m[: len(cut.place_m)]
+    )  # a live place knows nothing of what follows
 
 
 def test_uncertainty_grows_without_wifi(rounds: list[Walk], radio_map):

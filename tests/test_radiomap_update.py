@@ -10,6 +10,7 @@ from whowhere.launch.evaluate.library import DEFAULT
 from whowhere.launch.learning_radiomap import next_version
 from whowhere.models.radiomap.knn import Locator
 from whowhere.models.radiomap.maps import FingerprintMap, MapError, load_map, save_map
+from whowhere.models.radiomap.offset import LEAST_DB, common_offset_db
 from whowhere.models.radiomap.rehearsal import tried
 from whowhere.models.radiomap.scans import Scans, scans_from_csv, scans_to_csv
 from whowhere.models.radiomap.update import updated
@@ -103,6 +104,51 @@ def test_where_nothing_changed_levels_stay():
     assert not found.changes.removed
     both = np.abs(found.map.rssi_dbm[:rows] - old_map().rssi_dbm)
     assert np.nanmean(both) < 1.5
+
+
+def louder(scans: Scans, by_db: float, part: float = 1.0) -> Scans:
+    chosen = np.random.default_rng(3).random(len(scans)) < part
+    return Scans(scans.bssids, np.where(chosen[:, None], scans.rssi_dbm + by_db, scans.rssi_dbm), scans.t_s)
+
+
+def test_what_all_scans_are_too_loud_by_is_taken_back_and_said():
+    scans, _ = walked()
+    plain, shifted = (tried(old_map(), batch, version="2") for batch in (scans, louder(scans, 7.0)))
+    assert shifted.deployed, shifted.reason
+    assert plain.map.card["counts"]["offset_db"] == 0.0
+    assert abs(shifted.map.card["counts"]["offset_db"] - 7.0) < 1.5
+    assert abs(np.nanmean(shifted.map.rssi_dbm) - np.nanmean(plain.map.rssi_dbm)) < 1.5
+    assert error_m(shifted.map) < error_m(plain.map) + 0.1
+
+
+def test_an_offset_of_a_part_of_the_scans_is_not_taken_for_a_common_one():
+    old = old_map()
+    batch = walked(names=OLD)[0]
+    found = [common_offset_db(old.rssi_dbm, louder(batch, 8.0, part).columns(OLD)) for part in (0.0, 0.5, 1.0)]
+    assert abs(found[0]) < 1.5
+    assert abs(found[1]) < LEAST_DB
+    assert abs(found[2] - 8.0) < 1.5
+
+
+def test_a_fainter_batch_with_nothing_new_is_refused():
+    result = tried(old_map(), louder(walked(names=OLD)[0], -6.0), version="2")
+    assert not result.deployed
+    assert "fainter than the map" in result.reason
+
+
+def test_the_levels_to_be_expected_follow_the_batch_at_the_surveys_places():
+    old, rng = old_map(), np.random.default_rng(4)
+    new = tried(old, walked()[0], version="2").map
+    assert new.levels is not None
+    assert set(new.levels.bssids) == set(NEW)
+    truth = np.nanmean([heard_at(old.position_m, rng, NEW) for _ in range(20)], axis=0)
+    said = new.levels.rssi_dbm[:, [new.levels.bssids.index(name) for name in NEW]]
+    either, both = ~np.isnan(said) | ~np.isnan(truth), ~np.isnan(said) & ~np.isnan(truth)
+    assert both.sum() > 0.6 * either.sum()
+    assert np.abs(said - truth)[both].mean() < 5.0
+    again = FingerprintMap.from_bytes(new.to_bytes())
+    assert again.levels is not None
+    assert again.levels.to_bytes() == new.levels.to_bytes()
 
 
 @pytest.mark.parametrize(

@@ -144,3 +144,11 @@ def test_profiles_tell_the_cadence(people):
         band = (hertz > 1.2) & (hertz < 2.6)
         errors.append(60 * hertz[band][power[band].argmax()] - gait.cadence_per_min)
     assert np.median(np.abs(errors)) < 6
+
+
+def test_somebody_else_beside_is_left_out_of_the_profile():
+    body = np.zeros((64, 64), bool)
+    body[4:60, 26:38] = True
+    both = body.copy()
+    both[10:64, 50:60] = True
+    assert gait_profile(both) == pytest.approx(gait_profile(body))

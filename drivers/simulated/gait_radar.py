@@ -66,12 +66,16 @@ def hear(walk: Walk, rng: np.random.Generator, frames: int = 20, mean_points: fl
 
 
 def body_points(
-    joints_m: Floats, velocity_m_s: Floats, frame: NDArray[np.int64], girth_m: float, rng: np.random.Generator
+    joints_m: Floats,
+    velocity_m_s: Floats,
+    frame: NDArray[np.int64],
+    girth_m: float | Floats,
+    rng: np.random.Generator,
 ) -> tuple[Floats, Floats]:
     """Places and velocities (n,3), relative to the radar, of surface points, one for each entry of `frame` (n,).
 
-    joints_m and velocity_m_s: (F,24,3) in the radar's floor frame (drivers/simulated/gait_walk.py); girth_m: the body
-    height that limbs' radii are shares of. Each point lies on the half of its capsule that faces the radar.
+    joints_m and velocity_m_s: (F,24,3) in the radar's floor frame (drivers/simulated/gait_walk.py); girth_m, or (n,):
+    the body height that limbs' radii are shares of. Each point lies on the half of its capsule that faces the radar.
     """
     n = len(frame)
     limb = rng.choice(len(_SHARES), n, p=_SHARES / _SHARES.sum())

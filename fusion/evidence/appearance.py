@@ -98,7 +98,9 @@ class AppearanceEvidence(Galleries[list[Look]]):
         super().__init__(identities, Resemblance(model), list, MOST_NATS, FORGET_S)
 
     def see(self, number: int, camera: str, descriptor: NDArray[np.floating], t_ns: int) -> None:
-        """A camera has seen a body, alone and large enough: its `descriptor` (D,)."""
+        """A camera has seen a body, alone and large enough: its `descriptor` (D,), all 0 where its crop was no good."""
+        if not descriptor.any():
+            return
         looks = self.of(number, t_ns)
         fresh = descriptor.astype(np.float64)
         fresh = np.sqrt(np.maximum(fresh, 0.0)) if self.model.label == HISTOGRAM else fresh

@@ -29,7 +29,8 @@ AGAIN_S = 60.0  # after about this long the same ratio is news again: another po
 
 class Portrait(msgspec.Struct, Generic[Content]):
     """One body's: content is the witness's own. weights (identities,): how probably it was each, when last seen.
-    said (identities,): nats said of this body so far. asked: bodies that continuity has compared it with."""
+    said (identities,): nats said of this body so far, said_ns: when. news_ns: when the content last changed. asked:
+    bodies that continuity has compared it with."""
 
     number: int
     content: Content
@@ -37,6 +38,7 @@ class Portrait(msgspec.Struct, Generic[Content]):
     said: Floats
     seen_ns: int = 0
     said_ns: int = 0
+    news_ns: int = 0
     asked: list[int] = []
 
 
@@ -54,7 +56,8 @@ class Likeness(Protocol[Content]):
 class Galleries(Generic[Content]):
     """The portraits of the bodies there are, by number, and those of bodies gone, oldest first.
 
-    most_nats: what may be said of one body. forget_s: portraits older than about this say nothing any more."""
+    most_nats: what may be said of one body. forget_s: portraits older than about this say nothing any more.
+    counts_lost: bodies lost a moment ago are compared with, too, where continuity asks nothing of the kind."""
 
     def __init__(
         self,
@@ -63,19 +66,21 @@ class Galleries(Generic[Content]):
         blank: Callable[[], Content],
         most_nats: float,
         forget_s: float,
+        counts_lost: bool = False,
     ) -> None:
         self._identities, self._likeness, self._blank = identities, likeness, blank
-        self._most_nats, self._forget_s = most_nats, forget_s
+        self._most_nats, self._forget_s, self._counts_lost = most_nats, forget_s, counts_lost
         self.bodies: dict[int, Portrait[Content]] = {}
         self.gone: list[Portrait[Content]] = []
 
-    def of(self, number: int, t_ns: int) -> Content:
-        """The content of a body's portrait, to be filled with what was just seen of it."""
+    def of(self, number: int, t_ns: int, is_news: bool = True) -> Content:
+        """The content of a body's portrait, to be filled with what was just seen of it; is_news: it says more now."""
         if number not in self.bodies:
             nothing = np.zeros(self._identities)
             self.bodies[number] = Portrait(number, self._blank(), nothing, nothing)
-        self.bodies[number].seen_ns = t_ns
-        return self.bodies[number].content
+        portrait = self.bodies[number]
+        portrait.seen_ns, portrait.news_ns = t_ns, t_ns if is_news else portrait.news_ns
+        return portrait.content
 
     def ask(self, number: int, others: Sequence[int]) -> None:
         """Continuity compares a body with others: their portraits are not evidence about it any more."""
@@ -103,13 +108,14 @@ class Galleries(Generic[Content]):
             del self.gone[int(np.argmin(worth))]
 
     def nats(self, t_ns: int, numbers: Sequence[int]) -> dict[int, Floats]:
-        """Per body of which there is something new to say: what changes (identities,), in nats."""
+        """Per live body (`numbers`) of which there is something new to say: what changes (identities,), in nats."""
+        lost = [p for p in self.bodies.values() if p.number not in numbers] if self._counts_lost else []
         news = {}
         for number in numbers:
             portrait = self.bodies.get(number)
-            if portrait is None or portrait.seen_ns <= portrait.said_ns or t_ns - portrait.said_ns < EVERY_NS:
+            if portrait is None or portrait.news_ns <= portrait.said_ns or t_ns - portrait.said_ns < EVERY_NS:
                 continue
-            ratio = self._ratio(portrait, t_ns)
+            ratio = self._ratio(portrait, [*self.gone, *lost], t_ns)
             elapsed_s = (t_ns - portrait.said_ns) / 1e9
             change = ratio - portrait.said * np.exp(-min(elapsed_s / AGAIN_S, 50.0))
             portrait.said, portrait.said_ns = ratio, t_ns
@@ -117,10 +123,10 @@ class Galleries(Generic[Content]):
                 news[number] = change
         return news
 
-    def _ratio(self, portrait: Portrait[Content], t_ns: int) -> Floats:
+    def _ratio(self, portrait: Portrait[Content], known: Sequence[Portrait[Content]], t_ns: int) -> Floats:
         """(identities,): a gallery that is the identity's with probability w says log(w e^r + 1 - w)."""
         ratio = np.zeros(self._identities)
-        others = [p for p in self.gone if p.number != portrait.number and portrait.number not in p.asked]
+        others = [p for p in known if p.number != portrait.number and portrait.number not in p.asked]
         if not others:
             return ratio
         weights = np.array([p.weights * self._freshness(p, t_ns) for p in others])
@@ -146,7 +152,7 @@ class Galleries(Generic[Content]):
         self.gone = [self._unpacked(packed) for packed in state["gone"]]
 
     def _packed(self, p: Portrait[Content]) -> list[Any]:
-        return [p.number, self._likeness.pack(p.content), p.weights, p.said, p.seen_ns, p.said_ns, p.asked]
+        return [p.number, self._likeness.pack(p.content), p.weights, p.said, p.seen_ns, p.said_ns, p.news_ns, p.asked]
 
     def _unpacked(self, packed: list[Any]) -> Portrait[Content]:
         number, content, *rest = packed

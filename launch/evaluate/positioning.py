@@ -34,6 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mtloc", action="store_true", help="train and score MTLoc too (needs torch)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="of MTLoc's splits and weights")
     parser.add_argument("--generated", action="store_true", help="transfer on generated rounds instead (needs torch)")
+    parser.add_argument(
+        "--transfer", metavar="PATH", nargs="+", help="MTLoc's motion branch to and from these walks instead (torch)"
+    )
     parser.add_argument("--plot", metavar="PNG", help="write the errors' distributions")
 
 
@@ -45,6 +48,12 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(done, indent=1) if args.json else "\n".join(generated_rounds.in_words(done)))
         return 0
     walks = walks_in(args.data)
+    if args.transfer:
+        from . import transfer
+
+        carried = transfer.tables({"data": walks, "other": walks_in(args.transfer)}, args.seeds)
+        print(json.dumps(carried, indent=1) if args.json else "\n".join(transfer.in_words(carried)))
+        return 0
     results = leave_one_out(walks)
     tables: dict[str, Any] = {"walks": len(walks), "leave one walk out": {k: figures(v) for k, v in results.items()}}
     if args.mtloc:

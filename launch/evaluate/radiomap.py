@@ -143,18 +143,22 @@ def named(shipped: Rehearsal, old: FingerprintMap, batch: np.ndarray, survey: np
 
 
 def _levels(old: FingerprintMap, new: FingerprintMap, first: Month, train: Month, dead: np.ndarray) -> Score:
-    """Mean error of levels over (reference point, access point), before and after; {} where the survey was thinned."""
+    """Mean error of levels over (reference point, access point): of the stale map, of what the updated one expects
+    (shipped), of its fingerprints, and of a survey of every second scan held against the other half (the floor)."""
     truth, count = _without(train.rssi_dbm, dead), len(first.place)
-    if new is old or new.card.get("surveyed_rows") != count:
+    if new is old or new.levels is None:
         return {}
     points = np.unique(train.place, axis=0)
     measured = _at_points(truth, train.place, points)
     out: Score = {}
-    for name, radio_map in (("stale", old), ("shipped", new)):
-        column = {name: j for j, name in enumerate(NAMES)}
-        table = np.full((count, len(NAMES)), np.nan, np.float32)
-        table[:, [column[b] for b in radio_map.bssids]] = radio_map.rssi_dbm[:count]
-        said = _at_points(table, first.place, points)
+    compared = {"stale": (_said(old, first, points), measured), "shipped": (_said(new.levels, first, points), measured)}
+    if new.card.get("surveyed_rows") == count:
+        compared["fingerprints"] = (_said(new, first, points), measured)
+    compared["floor"] = (
+        _at_points(truth[::2], train.place[::2], points),
+        _at_points(truth[1::2], train.place[1::2], points),
+    )
+    for name, (said, measured) in compared.items():
         either, both = ~np.isnan(said) | ~np.isnan(measured), ~np.isnan(said) & ~np.isnan(measured)
         gap = np.abs(np.nan_to_num(said, nan=MISSING_DBM) - np.nan_to_num(measured, nan=MISSING_DBM))
         out |= {
@@ -162,6 +166,14 @@ def _levels(old: FingerprintMap, new: FingerprintMap, first: Month, train: Month
             f"{name}_both_db": round(float(gap[both].mean()), 3),
         }
     return out
+
+
+def _said(radio_map: FingerprintMap, first: Month, points: np.ndarray) -> np.ndarray:
+    """What a map of the first month's fingerprints says of the reference points (q,3)."""
+    column = {name: j for j, name in enumerate(NAMES)}
+    table = np.full((len(first.place), len(NAMES)), np.nan, np.float32)
+    table[:, [column[b] for b in radio_map.bssids]] = radio_map.rssi_dbm[: len(first.place)]
+    return _at_points(table, first.place, points)
 
 
 def _at_points(rssi_dbm: np.ndarray, place: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -188,7 +200,8 @@ RATIOS = (  # (right, of, what)
     ("added_right", "added", "new, precision"),
     ("new_found", "new", "new, recall"),
 )
-MEANS = ("stale_either_db", "shipped_either_db", "stale_both_db", "shipped_both_db", "seconds")
+LEVELS = ("stale", "shipped", "fingerprints", "floor")
+MEANS = (*(f"{name}_{over}_db" for over in ("either", "both") for name in LEVELS), "seconds")
 
 
 def summary(rows: list[Row]) -> list[str]:
@@ -203,7 +216,7 @@ def summary(rows: list[Row]) -> list[str]:
             spread = f"{seeds.mean():6.3f} m  +- {seeds.std():.3f}  worst month {months.max():.3f}"
             lines.append(f"  {method:12} {spread}  {100 * (1 - seeds.mean() / stale):+5.1f} %")
         for key in (key for key in MEANS if any(key in row for row in some)):
-            lines.append(f"  {key:18} {np.mean([float(str(row[key])) for row in some if key in row]):.2f}")
+            lines.append(f"  {key:22} {np.mean([float(str(row[key])) for row in some if key in row]):.2f}")
         for right, of, text in RATIOS:
             all_, found = (sum(int(str(row.get(key, 0))) for row in some) for key in (of, right))
             lines.append(f"  {text:18} {found / max(all_, 1):.3f}  of {all_}")

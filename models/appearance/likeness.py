@@ -43,8 +43,10 @@ class Likeness:
         (`quality.pooled`); False: at least one is a single crop.
         """
         alike = np.asarray(similarity, np.float64)
-        told = [self._told(alike, f"{camera} camera", is_mean) for camera in ("same", "other")]
-        return np.where(np.asarray(same_camera, bool), told[0], told[1])
+        here = np.asarray(same_camera, bool)
+        if not here.ndim:
+            return self._told(alike, "same camera" if here else "other camera", is_mean)
+        return np.where(here, self._told(alike, "same camera", is_mean), self._told(alike, "other camera", is_mean))
 
     def of(self, query: F32, gallery: F32, label: str, same_camera: ArrayLike = False, is_mean: bool = False) -> F64:
         """Nats (n,m) of queries (n,D) against a gallery (m,D), which `label` embedded. Raises ModelError where that is

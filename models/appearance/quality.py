@@ -68,7 +68,7 @@ def hidden_shares(box: NDArray[np.float64]) -> NDArray[np.float64]:
     return shared.max(axis=1) / np.maximum(box[:, 2] * box[:, 3], 1e-9)
 
 
-def pooled(vectors: F32) -> F32:
+def pooled(vectors: NDArray[np.floating]) -> F32:
     """One vector (D,) of length 1 for a track's embeddings (n,D), n >= 1: their mean, with those that disagree with
     the median by more than the others do weighed down."""
     vectors = np.asarray(vectors, np.float32)
@@ -77,7 +77,7 @@ def pooled(vectors: F32) -> F32:
     return (mean / max(float(np.linalg.norm(mean)), 1e-9)).astype(np.float32)
 
 
-def agreement(vectors: F32) -> F32:
+def agreement(vectors: NDArray[np.floating]) -> F32:
     """Weights (n,) in 0..1: 1 for those as near the median as the middle one is, less the further behind."""
     if len(vectors) < 3:
         return np.ones(len(vectors), np.float32)

@@ -1,1 +1,1 @@
-"""Who walks like whom: people recognised by their gait, in what a radar and a camera see of it."""
+"""Who walks there, by gait: from radar points and from camera outlines, comparable with each other."""

@@ -16,8 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...messages import PhoneBatch, PhonePosition
+from ..radiomap.knn import Locator
 from ..radiomap.maps import FingerprintMap
+from . import honesty
 from .field import ScanField
+from .honesty import Honesty
 from .mtloc_model import MtlocModel, load_model
 from .steps import Pedestrian
 from .walking import Moved, Offset, WalkFilter
@@ -40,6 +43,9 @@ MEASURED: dict[str, Any] = {
     "spread": 1.0,  # of the filter's covariance
     "spread_without": {"imu": 1.0, "mag": 1.0, "wifi": 1.0},  # times this where a modality is missing
     "smooth_spread": 1.0,  # of the smoothed covariance, beyond `spread`
+    "fixes": "field",  # or "neighbours": weighted k nearest (radiomap/knn.py), where a survey is dense
+    "merged_s": MERGED_S,  # a scan is merged with those so long before it, as the map's fingerprints were
+    "honesty": honesty.MEASURED,  # what fixes usually are; null: the filter's covariance as it is
     "mtloc_share": 0.0,  # of MTLoc's fix in the mixture with the field's
 }
 
@@ -50,6 +56,7 @@ class _Phone:
 
     steps: Pedestrian = field(default_factory=Pedestrian)
     filter: WalkFilter = field(default_factory=WalkFilter)
+    honesty: Honesty = field(default_factory=Honesty)
     scans: list[tuple[int, dict[str, float]]] = field(default_factory=list)  # (heard until, UTC ns), oldest first
     t_ns: int = 0
     seq: int = 0
@@ -73,9 +80,9 @@ class PhoneLocator:
 
     def swap(self, radio_map: FingerprintMap) -> None:
         """Another map from the next batch on; where the phones are is kept. Raises MapError as ScanField."""
-        self._field = ScanField(radio_map)
         said = {} if self.model is None else self.model.card.get("walking", {})
         self.walking = {**MEASURED, **radio_map.card.get("walking", {}), **said, **self._given.get("walking", {})}
+        self._field = Locator(radio_map) if self.walking["fixes"] == "neighbours" else ScanField(radio_map)
         self._offset = Offset(self.walking["offset_rad"], self.walking["offset_sd_rad"])
         self.map = radio_map
 
@@ -85,10 +92,15 @@ class PhoneLocator:
         phone, _ = self._advance(batch)
         return None if phone is None else self._said(batch, phone)
 
-    def trace(self, batch: PhoneBatch) -> tuple[PhonePosition | None, WalkFilter | None, list[Moved]]:
-        """As `step`, with the phone's filter and the move that led to it: what the smoother needs (smoothing.py)."""
-        phone, moves = self._advance(batch)
-        return (None, None, []) if phone is None else (self._said(batch, phone), phone.filter, moves)
+    def trace(
+        self, batch: PhoneBatch, scan: Mapping[str, float] | None = None
+    ) -> tuple[PhonePosition | None, WalkFilter | None, list[Moved], float]:
+        """As `step`, with the phone's filter, the move that led to it and what its surprises make of its covariance:
+        what the smoother needs (smoothing.py). scan: in place of the batch's merged with those before it."""
+        phone, moves = self._advance(batch, scan)
+        if phone is None:
+            return None, None, [], 1.0
+        return self._said(batch, phone), phone.filter, moves, self._surprised(phone)
 
     def state(self) -> dict[str, Any]:
         """Everything remembered, as plain values and arrays; `load` restores it."""
@@ -98,6 +110,7 @@ class PhoneLocator:
                 name: {
                     "steps": phone.steps.state(),
                     "filter": phone.filter.state(),
+                    "honesty": phone.honesty.state(),
                     "scans": [[t_ns, dict(scan)] for t_ns, scan in phone.scans],
                     "t_ns": phone.t_ns,
                     "seq": phone.seq,
@@ -114,6 +127,7 @@ class PhoneLocator:
             name: _Phone(
                 Pedestrian.load(said["steps"]),
                 WalkFilter.load(said["filter"]),
+                Honesty.load(said["honesty"]),
                 [(int(t_ns), dict(scan)) for t_ns, scan in said["scans"]],
                 int(said["t_ns"]),
                 int(said["seq"]),
@@ -123,7 +137,7 @@ class PhoneLocator:
         if self.model is not None and state["model"] is not None:
             self.model.load(state["model"])
 
-    def _advance(self, batch: PhoneBatch) -> tuple[_Phone | None, list[Moved]]:
+    def _advance(self, batch: PhoneBatch, scan: Mapping[str, float] | None = None) -> tuple[_Phone | None, list[Moved]]:
         phone = self._phones.get(batch.source)
         if phone is None or batch.t_ns - phone.t_ns > FORGET_S * 1e9:
             phone = self._phones[batch.source] = _Phone(filter=WalkFilter(offset=self._offset))
@@ -132,30 +146,36 @@ class PhoneLocator:
             return None, []
         phone.t_ns = batch.t_ns
         motion = phone.steps.feed(batch)
+        before_m2 = phone.filter.place()[1]
         moves = phone.filter.move(motion)
-        fix = self._fix(batch, phone)
+        phone.honesty.moved(phone.filter.place()[1] - before_m2)
+        fix = self._fix(batch, phone, scan)
         if fix is not None:
-            place, covariance = fix
+            place, scatter = fix
+            believed = self.walking["fix_scatter"] * scatter + self.walking["fix_floor_m"] ** 2 * np.eye(2)
+            squared = None
             if len(phone.filter.mean):
-                phone.filter.correct(place, covariance)
+                squared = phone.filter.correct(place, believed)
             else:
-                phone.filter.start(place, covariance, motion.heading)
+                phone.filter.start(place, believed, motion.heading)
+            phone.honesty.fixed(scatter, (self.walking["honesty"] or honesty.MEASURED)["alone_floor_m"], squared)
         if self.model is not None:
             self.model.remember(batch)
         return phone, moves
 
-    def _fix(self, batch: PhoneBatch, phone: _Phone) -> tuple[F64, F64] | None:
-        """Where the batch's scan says, with the covariance the filter is to believe."""
+    def _fix(self, batch: PhoneBatch, phone: _Phone, scan: Mapping[str, float] | None) -> tuple[F64, F64] | None:
+        """Where the batch's scan says, with the second moment of the places that are like it."""
         if not batch.scan:
             return None
         if batch.scan_age_s > SCAN_MAX_AGE_S:
             self.counters["stale scans"] += 1
             return None
         heard_ns = batch.t_ns - round(batch.scan_age_s * 1e9)
-        phone.scans = [s for s in phone.scans if heard_ns - s[0] <= MERGED_S * 1e9] + [(heard_ns, dict(batch.scan))]
+        recent = [s for s in phone.scans if heard_ns - s[0] <= self.walking["merged_s"] * 1e9]
+        phone.scans = [*recent, (heard_ns, dict(batch.scan))]
         ages = [(heard_ns - t_ns) / 1e9 for t_ns, _ in phone.scans]
-        scan = merged([scan for _, scan in phone.scans], [float(np.exp(-age / MERGED_DECAY_S)) for age in ages])
-        fix = self._field.locate(scan)
+        weights = [float(np.exp(-age / MERGED_DECAY_S)) for age in ages]
+        fix = self._field.locate(scan if scan is not None else merged([s for _, s in phone.scans], weights))
         if fix is None:
             self.counters["unknown access points"] += 1
             return None
@@ -163,7 +183,7 @@ class PhoneLocator:
         share = float(self.walking["mtloc_share"])
         if share and self.model is not None and (said := self.model.locate(batch)) is not None:
             place = (1 - share) * place + share * said.position_m
-        return place, self.walking["fix_scatter"] * covariance + self.walking["fix_floor_m"] ** 2 * np.eye(2)
+        return place, covariance
 
     def _said(self, batch: PhoneBatch, phone: _Phone) -> PhonePosition | None:
         if not len(phone.filter.mean):
@@ -171,10 +191,12 @@ class PhoneLocator:
         place, covariance = phone.filter.place()
         if np.sqrt(np.trace(covariance)) > LOST_M:
             self.counters["lost"] += 1
-            phone.filter = WalkFilter(offset=self._offset)
+            phone.filter, phone.honesty = WalkFilter(offset=self._offset), Honesty()
             return None
         modalities = self._modalities(batch, phone)
-        covariance = self.honest(covariance, modalities)
+        if self.walking["honesty"]:
+            covariance = phone.honesty.at_most(covariance)
+        covariance = self.honest(covariance, modalities, self._surprised(phone))
         phone.seq += 1
         return PhonePosition(
             source=batch.source,
@@ -194,9 +216,13 @@ class PhoneLocator:
         there = {"wifi": bool(fresh), "imu": len(steps.tail_acc) > 0, "mag": steps.has_compass}
         return tuple(name for name, is_there in there.items() if is_there)
 
-    def honest(self, covariance: F64, modalities: tuple[str, ...]) -> F64:
-        """The filter's covariance times what was measured of it, more where a modality is missing."""
-        spread = float(self.walking["spread"])
+    def _surprised(self, phone: _Phone) -> float:
+        usual = self.walking["honesty"]
+        return phone.honesty.factor(float(usual["usual_surprise"])) if usual else 1.0
+
+    def honest(self, covariance: F64, modalities: tuple[str, ...], surprised: float = 1.0) -> F64:
+        """The filter's covariance times what was measured of it, more where a modality is missing or fixes surprise."""
+        spread = float(self.walking["spread"]) * surprised
         for name, factor in self.walking["spread_without"].items():
             if name not in modalities:
                 spread *= float(factor)

@@ -18,12 +18,15 @@ _TO_TORCH = (0, 2, 3, 1)  # where torch's gates are among ONNX's
 
 def weights_of(content: bytes) -> dict[str, F32]:
     """The arrays of an exported model: "<part>.weight" (out,in) and ".bias" of the dense parts; "<part>.w" (4H,I),
-    ".r" (4H,H), ".b" (8H,) of the two LSTMs "imu" and "mag", gates in ONNX's order. Raises ValueError for another
-    graph."""
+    ".r" (4H,H), ".b" (8H,) of the two LSTMs "imu" and "mag", gates in ONNX's order. Raises ValueError for what is no
+    ONNX file, and for another graph."""
     import onnx
     from onnx import numpy_helper
 
-    graph = onnx.load_from_string(content).graph
+    try:
+        graph = onnx.load_from_string(content).graph
+    except Exception as error:  # protobuf's errors share no base with any other
+        raise ValueError(f"this is no ONNX file, or a damaged one ({error})") from error
     held = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
     for node in graph.node:  # the exporter stacks an LSTM's weights by nodes of constants at times
         if node.op_type == "Constant":

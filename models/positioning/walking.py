@@ -77,13 +77,15 @@ class WalkFilter:
             done.append(Moved(jacobian, self.mean[h].copy(), self.covariance[h].copy()))
         return done
 
-    def correct(self, place_m: F64, covariance_m2: F64) -> None:
-        """Take a fix in. Its scan's age needs no correction: the map's scans were labelled at the same age."""
+    def correct(self, place_m: F64, covariance_m2: F64) -> float:
+        """Take a fix in; returns how far off it was, squared and in units of what was to be expected (Mahalanobis), for
+        the likeliest hypothesis. Its scan's age needs no correction: the map's scans were labelled at the same age."""
         looks_at = np.eye(4)[:2]
+        distances = np.zeros(len(self.mean))
         for h in range(len(self.mean)):
             wrong = place_m - self.mean[h, :2]
             prior = looks_at @ self.covariance[h] @ looks_at.T
-            squared = float(wrong @ np.linalg.solve(prior + covariance_m2, wrong))
+            squared = distances[h] = float(wrong @ np.linalg.solve(prior + covariance_m2, wrong))
             spread = prior + covariance_m2 * max(1.0, squared / GATE)
             gain = np.linalg.solve(spread, looks_at @ self.covariance[h]).T
             self.mean[h] += gain @ wrong
@@ -91,7 +93,9 @@ class WalkFilter:
             after = kept @ self.covariance[h]
             self.covariance[h] = (after + after.T) / 2
             self.log_weight[h] -= 0.5 * (float(wrong @ np.linalg.solve(spread, wrong)) + np.log(np.linalg.det(spread)))
+        likeliest = int(np.argmax(self.log_weight))
         self._reweigh()
+        return float(distances[likeliest])
 
     def place(self) -> tuple[F64, F64]:
         """Mean (2,) and covariance (2,2) of the mixture."""
@@ -151,8 +155,9 @@ def smoothed(places: list[tuple[F64, F64]], moves: list[Moved]) -> list[tuple[F6
 def _motion_model(mean: F64, motion: Motion) -> tuple[F64, F64, F64]:
     """Jacobian (4,4), process noise (4,4) and way walked (2,) of a second's motion."""
     jacobian, noise = np.eye(4), np.zeros((4, 4))
-    if not motion.counted or not motion.heading:  # any direction; at most as far as steps or people go
-        stray = motion.distance_m**2 / 2 + STRAY_M**2 * motion.dt_s if motion.counted else WANDER_M**2 * motion.dt_s
+    if not motion.counted or not motion.heading:  # any direction, but the next second's is likely the same
+        stands = motion.counted and motion.distance_m == 0.0
+        stray = (STRAY_M if stands else WANDER_M) ** 2 * motion.dt_s
         noise[:2, :2] = stray * np.eye(2)
         return jacobian, noise, np.zeros(2)
     along = _turned(motion.moved_m, mean[2])

@@ -17,14 +17,16 @@ RENEWED = 0.4  # share of the surviving columns' entries drawn anew
 CHUNK = 1000
 
 
-def donors(known: F32, batch_known: F32, position_m: F64, batch_position_m: F64) -> tuple[INT, F64]:
+def donors(
+    known: F32, batch_known: F32, position_m: F64, batch_position_m: F64, *, most: int = DONORS, metres: float = METRES
+) -> tuple[INT, F64]:
     """The scans (n,K) most like each of n fingerprints, and their weights (n,K), which sum to 1."""
-    count = min(DONORS, len(batch_known))
+    count = min(most, len(batch_known))
     chosen, weight = np.empty((len(known), count), np.int64), np.empty((len(known), count))
     for start in range(0, len(known), CHUNK):
         rows = slice(start, start + CHUNK)
         apart = np.hypot(*(position_m[rows, None] - batch_position_m[None]).transpose(2, 0, 1))
-        cost = sorensen(linear(batch_known), linear(known[rows])) + METRES * apart
+        cost = sorensen(linear(batch_known), linear(known[rows])) + metres * apart
         best = np.argpartition(cost, count - 1, axis=1)[:, :count]
         near = 1.0 / (np.take_along_axis(cost, best, axis=1) + 0.02)
         chosen[rows], weight[rows] = best, near / near.sum(axis=1, keepdims=True)

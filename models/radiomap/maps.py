@@ -20,7 +20,7 @@ FORMAT = "whowhere radio map 1"
 
 F64 = npt.NDArray[np.float64]
 F32 = npt.NDArray[np.float32]
-SURVEY = "survey.map"
+SURVEY, LEVELS = "survey.map", "levels.map"
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # a date of its own would make every file differ
 
 
@@ -35,8 +35,9 @@ class FingerprintMap:
     bssids: m names, in the order of the columns. position_m: (n,2) f64 in the site frame. rssi_dbm: (n,m) f32, NaN
     where the access point was not heard. card: plain JSON: provenance, parent version, metrics, access points added,
     moved and removed, and `calibration` (see `knn.calibrated`). survey: the map that was surveyed, where this one was
-    made from it by updates, so that the next one starts from what was measured and not from what was drawn. Raises
-    MapError when these do not fit together.
+    made from it by updates, so that the next one starts from what was measured and not from what was drawn. levels: the
+    level to be expected at each of the survey's places after an update, for people to read. Raises MapError when these
+    do not fit together.
     """
 
     name: str
@@ -46,6 +47,7 @@ class FingerprintMap:
     rssi_dbm: F32
     card: dict[str, Any] = field(default_factory=dict)
     survey: "FingerprintMap | None" = None
+    levels: "FingerprintMap | None" = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "bssids", tuple(self.bssids))
@@ -67,26 +69,29 @@ class FingerprintMap:
             _member(archive, "bssids.npy", _npy(np.array([b.encode() for b in self.bssids], dtype=np.bytes_)))
             _member(archive, "position_m.npy", _npy(self.position_m.astype("<f8")))
             _member(archive, "rssi_dbm.npy", _npy(self.rssi_dbm.astype("<f4")))
-            if self.survey is not None:
-                _member(archive, SURVEY, self.survey.to_bytes())
+            for name, beside in ((SURVEY, self.survey), (LEVELS, self.levels)):
+                if beside is not None:
+                    _member(archive, name, beside.to_bytes())
         return out.getvalue()
 
     @staticmethod
     def from_bytes(content: bytes, inside: bool = False) -> "FingerprintMap":
-        """The map in a file's content. Raises MapError for anything that is not one. inside: a survey has none."""
+        """The map in a file's content. Raises MapError for anything that is not one. inside: whether it lies in
+        another map's file; such a one holds none itself."""
         if len(content) > MAX_FILE_BYTES:
             raise MapError(f"a radio map of {len(content)} bytes is more than the {MAX_FILE_BYTES} that are read")
         try:
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
                 head = json.loads(_content(archive, "card.json"))
                 arrays = [_array(archive, name) for name in ("bssids", "position_m", "rssi_dbm")]
-                survey = _content(archive, SURVEY) if not inside and SURVEY in archive.namelist() else None
+                within = () if inside else {SURVEY, LEVELS} & set(archive.namelist())
+                contents = {name[: -len(".map")]: _content(archive, name) for name in sorted(within)}
         except MapError:
             raise
         except Exception as error:  # a damaged archive fails in a dozen ways, all meaning the same
             raise MapError(f"this is not a radio map, or a damaged one ({error})") from error
         made = _assembled(head, *arrays)
-        return made if survey is None else replace(made, survey=FingerprintMap.from_bytes(survey, inside=True))
+        return replace(made, **{name: FingerprintMap.from_bytes(part, inside=True) for name, part in contents.items()})
 
     def changed(self, **fields: Any) -> "FingerprintMap":
         """A copy with other fields."""

@@ -16,10 +16,12 @@ from .knn import INT, linear
 from .maps import F32, F64
 
 LIKENESS = 0.03  # Sorensen distance that makes a place e times less likely
-WALK_M_S = 0.4  # standard deviation of a surveying person's speed: much standing
+WALK_M_S, LOST_WALK_M_S = 0.4, 0.8  # standard deviation of a surveying person's speed: much standing
+LOST_BELOW = 2.5  # known access points a scan: the walk is then believed less, each error lasts for a whole stand
 JUMP = 1e-4  # a recording may go on elsewhere
 GAP_S = (1.0, 60.0)  # gaps between scans are taken as no less and no more than this
-DOUBT = 3.0  # how much more the walk's doubt counts than it says: its errors go together
+DOUBT, DOUBT_AT, DOUBTS = 3.0, 5.0, (0.1, 20.0)  # how much more the walk's doubt counts than it says: where five known
+# access points are heard; by the square, within bounds, where more or fewer are, since then its errors go together more
 LEAST_DOUBT_M2 = 0.3
 MOST_STRETCH = 1.7
 MAX_PLACES = 400
@@ -43,11 +45,13 @@ def place_scans(position_m: F64, known: F32, batch_known: F32, batch_all: F32, t
     known: (n,s) and batch_known: (k,s) levels of the surviving access points; batch_all: (k,a) of all that were heard.
     """
     places, row_place = places_of(position_m)
+    heard = float((~np.isnan(batch_known)).sum(axis=1).mean())
     likeness = _likeness(linear(known), linear(batch_known), row_place, len(places)) / LIKENESS
-    at = _walked(likeness, places, t_s)
+    at = _walked(likeness, places, t_s, WALK_M_S if heard >= LOST_BELOW else LOST_WALK_M_S)
     mean = at @ places
     variance = np.maximum((at @ (places**2).sum(axis=1) - (mean**2).sum(axis=1)) / 2, 0.0)
-    smooth = _smoothed(mean, variance, alike(linear(batch_all)), position_m)
+    doubt = float(np.clip(DOUBT * (DOUBT_AT / max(heard, 1e-3)) ** 2, *DOUBTS))
+    smooth = _smoothed(mean, doubt * np.maximum(variance, LEAST_DOUBT_M2), alike(linear(batch_all)), position_m)
     return Placed(smooth, variance, at, places, row_place)
 
 
@@ -94,11 +98,11 @@ def _likeness(known: F32, batch: F32, row_place: INT, count: int) -> F64:
     return out
 
 
-def _walked(score: F64, places: F64, t_s: F64 | None) -> F64:
+def _walked(score: F64, places: F64, t_s: F64 | None, walk_m_s: float) -> F64:
     seen = np.exp(score - score.max(axis=1, keepdims=True))
     if t_s is None:
         return seen / seen.sum(axis=1, keepdims=True)
-    steps = _steps(places, t_s)
+    steps = _steps(places, t_s, walk_m_s)
     forward, backward = np.zeros_like(seen), np.ones_like(seen)
     forward[0] = seen[0] / seen[0].sum()
     for i in range(1, len(seen)):
@@ -111,7 +115,7 @@ def _walked(score: F64, places: F64, t_s: F64 | None) -> F64:
     return at / at.sum(axis=1, keepdims=True)
 
 
-def _steps(places: F64, t_s: F64) -> Callable[[int], F64]:
+def _steps(places: F64, t_s: F64, walk_m_s: float) -> Callable[[int], F64]:
     apart = np.hypot(*(places[:, None] - places[None]).transpose(2, 0, 1))
     known: dict[int, F64] = {}
 
@@ -119,16 +123,16 @@ def _steps(places: F64, t_s: F64) -> Callable[[int], F64]:
         gap = min(max(float(t_s[i] - t_s[i - 1]), GAP_S[0]), GAP_S[1])
         key = round(4 * float(np.log(gap)))  # a matrix per quarter of an e-fold is fine enough
         if key not in known:
-            move = np.exp(-0.5 * (apart / (WALK_M_S * float(np.exp(key / 4)))) ** 2) + JUMP
+            move = np.exp(-0.5 * (apart / (walk_m_s * float(np.exp(key / 4)))) ** 2) + JUMP
             known[key] = move / move.sum(axis=1, keepdims=True)
         return known[key]
 
     return step
 
 
-def _smoothed(mean: F64, variance: F64, kernel: F64, position_m: F64) -> F64:
+def _smoothed(mean: F64, noise_m2: F64, kernel: F64, position_m: F64) -> F64:
     signal = float(position_m.var(axis=0).mean())
-    noise = DOUBT * np.maximum(variance, LEAST_DOUBT_M2) / max(signal, 1e-6)
+    noise = noise_m2 / max(signal, 1e-6)
     middle = mean.mean(axis=0)
     smooth = middle + kernel @ np.linalg.solve(kernel + np.diag(noise), mean - middle)
     stretch = np.clip(position_m.std(axis=0) / np.maximum(smooth.std(axis=0), 1e-6), 1.0, MOST_STRETCH)

@@ -13,6 +13,7 @@ import numpy as np
 
 from .knn import Locator, linear
 from .maps import F32, FingerprintMap, MapError
+from .offset import levelled
 from .scans import Scans
 from .update import Update, surveyed, updated
 
@@ -38,13 +39,16 @@ class Rehearsal:
 
 def tried(old: FingerprintMap, scans: Scans, *, version: str, seed: int = 0) -> Rehearsal:
     """The updated map if the rehearsal bears it out, else the old one. Never raises for what is in the batch."""
+    origin = old.survey or surveyed(old)
+    scans, offset_db = levelled(origin.bssids, origin.rssi_dbm, scans)
     try:
         held = _held_out(len(scans), seed)
-        first = updated(old, scans.rows(np.flatnonzero(~held)), version=version, seed=seed)
+        part = scans.rows(np.flatnonzero(~held))
+        first = updated(old, part, version=version, seed=seed, offset_db=offset_db)
         metrics = _measured(old, first.map, scans.rows(np.flatnonzero(held)), seed)
         if reason := _worse(metrics):
             return Rehearsal(old, False, f"rolled back: {reason}", first, metrics)
-        update = updated(old, scans, version=version, seed=seed)
+        update = updated(old, scans, version=version, seed=seed, offset_db=offset_db)
     except MapError as error:
         return Rehearsal(old, False, f"refused: {error}", None, {})
     found = update.changes

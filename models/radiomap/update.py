@@ -1,9 +1,10 @@
 """Keep a radio map true from a batch of scans without places: the updater that is shipped.
 
-The recipe: place the batch by the access points that survived (`placing`), say which are gone, new or changed
-(`changes`), let every surveyed fingerprint draw what it would hear now from the scans most like it (`columns`), and
-put the batch's scans beside them. Each update is tried on a part of the batch it has not seen and on the old map's own
-places first (`rehearsal`): a map that would locate worse is not given out.
+The recipe: take back what all scans are too loud by (`offset`), place the batch by the access points that survived
+(`placing`), say which are gone, new or changed (`changes`), let every surveyed fingerprint draw what it would hear now
+from the scans most like it (`columns`), put the batch's scans beside them, and say what is to be expected at each place
+(`levels`). Each update is tried on a part of the batch it has not seen and on the old map's own places first
+(`rehearsal`): a map that would locate worse is not given out.
 """
 
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,9 @@ import numpy as np
 from .changes import Changes, changes
 from .columns import donors, drawn, renewed
 from .knn import calibrated, linear
+from .levels import expected
 from .maps import F32, FingerprintMap, MapError
+from .offset import levelled
 from .placing import Placed, place_scans, sorensen
 from .scans import Scans
 
@@ -40,23 +43,32 @@ class Update:
     counts: dict[str, Any] = field(default_factory=dict)
 
 
-def updated(old: FingerprintMap, scans: Scans, *, version: str, seed: int = 0) -> Update:
-    """The updated map, without trying it first. Raises MapError, in one sentence, where the batch cannot be placed."""
+def updated(
+    old: FingerprintMap, scans: Scans, *, version: str, seed: int = 0, offset_db: float | None = None
+) -> Update:
+    """The updated map, without trying it first. Raises MapError, in one sentence, where the batch cannot be placed.
+
+    offset_db: what has been taken back of the scans' levels already; None: it is looked for here."""
     given, old = old, surveyed(old)
     origin = given.survey or old
+    if offset_db is None:
+        scans, offset_db = levelled(origin.bssids, origin.rssi_dbm, scans)
     refuse_misfit(origin, *_shared(origin, scans)[1:])
     kept, known, batch_known = _shared(old, scans)
     heard = scans.columns(scans.heard())
     placed = place_scans(old.position_m, known, batch_known, heard, scans.t_s)
     refuse_one_spot(old, placed)
     new = _unknown(old, scans)
+    refuse_deaf(offset_db, _new_share(scans, new))
     found = changes(old.bssids, old.rssi_dbm, scans.columns(old.bssids), new, placed)
     entering = found.added if _new_share(scans, new) >= WATCHED_BELOW else ()
-    bssids, levels = _columns(old, scans, kept, found, entering, placed, np.random.default_rng(seed))
+    steady = _steady(old, kept, found)
+    bssids, levels = _columns(old, scans, steady, found, entering, placed, np.random.default_rng(seed))
     fresh = scans.columns(bssids)
     rows = _thinned(old, scans, new)
     watched = [b for b in found.added if b not in entering]
     count = {"scans": len(scans), "shared": len(kept), "surveyed_rows": len(rows), "watched": watched}
+    count["offset_db"] = offset_db
     card = {"calibration": old.card.get("calibration", {}), "surveyed_rows": len(rows)}
     new_map = FingerprintMap(
         old.name,
@@ -65,7 +77,8 @@ def updated(old: FingerprintMap, scans: Scans, *, version: str, seed: int = 0) -
         np.vstack([old.position_m[rows], placed.position_m]),
         np.vstack([levels[rows], fresh]),
         card,
-        origin.changed(survey=None),
+        origin.changed(survey=None, levels=None),
+        _expected(old, scans, steady, found, placed),
     )
     found = _against(given, found, kept)
     return Update(calibrated(new_map, seed) if len(rows) > 3 else new_map, placed, found, count)
@@ -133,6 +146,16 @@ def refuse_one_spot(old: FingerprintMap, placed: Placed) -> None:
         )
 
 
+def refuse_deaf(offset_db: float, new_share: float) -> None:
+    """Raise MapError for a batch that hears less than the map and has little new to say: what it only misses for being
+    deafer would leave the map, and no level that is put back brings it in again."""
+    if offset_db < 0.0 and new_share < WATCHED_BELOW:
+        raise MapError(
+            f"the scans are {-offset_db:.1f} dB fainter than the map, so they miss what it hears weakly, and little in "
+            "them is new"
+        )
+
+
 def _shared(old: FingerprintMap, scans: Scans) -> tuple[tuple[str, ...], F32, F32]:
     """The access points that both hear, and the levels of map and batch for them."""
     if len(scans) < LEAST_SCANS:
@@ -168,25 +191,46 @@ def _new_share(scans: Scans, new: dict[str, int]) -> float:
     return sum(new.values()) / int((~np.isnan(scans.rssi_dbm)).sum())
 
 
+def _steady(old: FingerprintMap, kept: tuple[str, ...], found: Changes) -> tuple[str, ...]:
+    """The access points by which fingerprints and scans are likened: one that moved tells nothing about a place."""
+    return tuple(b for b in kept if b not in {*found.removed, *found.moved}) or kept
+
+
+def _left(old: FingerprintMap, found: Changes) -> tuple[tuple[str, ...], F32]:
+    """The old map's access points that are not gone, and their levels as loud as they are now."""
+    left = tuple(b for b in old.bssids if b not in set(found.removed))
+    column = {bssid: j for j, bssid in enumerate(old.bssids)}
+    levels = old.rssi_dbm[:, [column[b] for b in left]].copy()
+    for bssid, shift_db in found.shift_db.items():
+        levels[:, left.index(bssid)] += shift_db
+    return left, levels
+
+
+def _expected(
+    old: FingerprintMap, scans: Scans, steady: tuple[str, ...], found: Changes, placed: Placed
+) -> FingerprintMap | None:
+    """What is to be expected at the survey's fingerprints, of all access points, the watched ones too."""
+    left, levels = _left(old, found)
+    known = levels[:, [left.index(b) for b in steady if b in left]]
+    bssids = left + tuple(b for b in found.added if b not in left)
+    batch = scans.columns(bssids)
+    told = expected(known, old.position_m, scans.columns(steady), batch, placed.position_m)
+    return None if np.isnan(told).all() else FingerprintMap(old.name, "levels", bssids, old.position_m, told)
+
+
 def _columns(
     old: FingerprintMap,
     scans: Scans,
-    kept: tuple[str, ...],
+    steady: tuple[str, ...],
     found: Changes,
     entering: tuple[str, ...],
     placed: Placed,
     rng: np.random.Generator,
 ) -> tuple[tuple[str, ...], F32]:
     """The names of the new map's access points, and what its surveyed fingerprints hear of them."""
-    left = tuple(b for b in old.bssids if b not in set(found.removed))
-    column = {bssid: j for j, bssid in enumerate(old.bssids)}
-    levels = old.rssi_dbm[:, [column[b] for b in left]].copy()
-    for bssid, shift_db in found.shift_db.items():
-        levels[:, left.index(bssid)] += shift_db
-    # access points that moved tell nothing about where a scan was taken
-    steady = [b for b in kept if b in set(left) - set(found.moved)] or list(kept)
+    left, levels = _left(old, found)
     known = levels[:, [left.index(b) for b in steady if b in left]]
-    chosen, weight = donors(known, scans.columns(tuple(steady)), old.position_m, placed.position_m)
+    chosen, weight = donors(known, scans.columns(steady), old.position_m, placed.position_m)
     fresh = drawn(chosen, weight, scans.columns(left), rng)
     mixed = renewed(levels, fresh, rng)
     for j, bssid in enumerate(left):

@@ -1,0 +1,69 @@
+"""MTLoc's motion branch carried from one building to another: real walks of both, not generated ones.
+
+Both ways: the branch is trained on all walks of one place (stage A), then the network on walks of the other, from
+scratch, with the branch frozen, and tuned, on all of its training walks and on a part of them. Judged on walks held
+out, every second between way points. Needs torch.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ...models.positioning.walks import Walk, split
+
+PART = 0.625  # of the training walks: the paper's five rounds of eight
+HELD_OUT, STOPPED_BY = 0.2, 0.12
+FEW = 5  # walks; with fewer, one is held out and none is left to stop the training by
+Table = dict[str, dict[str, list[float]]]
+
+
+def tables(places: dict[str, Sequence[Walk]], seeds: Sequence[int], epochs: int = 30) -> Table:
+    """By "from to to", then by training: mean error (m) of each seed."""
+    done: Table = {}
+    for target, source in ((a, b) for a in places for b in places if a != b):
+        rows = done.setdefault(f"{source} to {target}", {})
+        for seed in seeds:
+            for name, value in _one(places[source], places[target], seed, epochs):
+                rows.setdefault(name, []).append(value)
+    return done
+
+
+def in_words(done: Table) -> list[str]:
+    lines = []
+    for title, rows in done.items():
+        lines += ["", f"{title}: mean error in m over the seeds (least to most)"]
+        lines += [f"{name:32}{np.mean(v):7.2f}  ({min(v):.2f} to {max(v):.2f})" for name, v in rows.items()]
+    return lines
+
+
+def _one(source: Sequence[Walk], target: Sequence[Walk], seed: int, epochs: int) -> list[tuple[str, float]]:
+    from ...models.positioning import mtloc_training as training
+    from ...models.positioning.mtloc_learning import STRIDE_S, most_heard, motion_of
+    from ...models.positioning.mtloc_windows import ranges_of, windows_of
+
+    fitted, held = split(target, HELD_OUT, seed)
+    fitted, stopping = split(fitted, STOPPED_BY, seed) if len(target) >= FEW else (fitted, [])
+    bssids, ranges = most_heard(fitted), ranges_of(fitted)
+    windows, judged = windows_of(fitted, bssids, ranges, STRIDE_S), windows_of(held, bssids, ranges, 1.0)
+    stop = windows_of(stopping, bssids, ranges, 1.0) if stopping else None
+    box = training.box_of(windows.place_m)
+    recipe = training.Recipe(epochs=epochs, seed=seed, wifi_noise=0.05, wifi_dropout=0.3)
+    motion = motion_of(source, recipe)
+    part = windows.take(windows.walk < max(1, round(PART * len(fitted))))
+    as_long = replace(recipe, epochs=round(epochs * len(windows.walk) / max(len(part.walk), 1)))
+
+    def error(on: Any, how: Any, branch: Any = None) -> float:
+        network = training.train(on, stop, box, how, branch)[0]
+        return float(np.hypot(*(training.places(network, judged, box) - judged.place_m).T).mean())
+
+    middle = float(np.hypot(*(judged.place_m - windows.place_m.mean(axis=0)).T).mean())
+    return [
+        ("always the middle of the way", middle),
+        ("from scratch", error(windows, recipe)),
+        ("transferred, frozen", error(windows, replace(recipe, frozen=True), motion)),
+        ("tuned", error(windows, recipe, motion)),
+        (f"tuned on {PART:.1%}", error(part, as_long, motion)),
+        (f"from scratch on {PART:.1%}", error(part, as_long)),
+    ]
