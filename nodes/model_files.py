@@ -7,7 +7,7 @@ from ..sitefile import SHIPPED, Site, SiteError
 
 HOUSE = Path(__file__).parents[1] / "models"
 SHIPPED_FILES = {
-    "appearance": HOUSE / "appearance" / "shipped" / "stripes.json",
+    "appearance": HOUSE / "appearance" / "shipped" / "looks.json",
     "gait": HOUSE / "gait" / "gait.json",
 }
 
