@@ -5,7 +5,7 @@ scratch, with the branch frozen, and tuned, on all of its training walks and on 
 out, every second between way points. Needs torch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +19,7 @@ FEW = 5  # walks; with fewer, one is held out and none is left to stop the train
 Table = dict[str, dict[str, list[float]]]
 
 
-def tables(places: dict[str, Sequence[Walk]], seeds: Sequence[int], epochs: int = 30) -> Table:
+def tables(places: Mapping[str, Sequence[Walk]], seeds: Sequence[int], epochs: int = 30) -> Table:
     """By "from to to", then by training: mean error (m) of each seed."""
     done: Table = {}
     for target, source in ((a, b) for a in places for b in places if a != b):
