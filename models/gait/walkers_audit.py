@@ -33,6 +33,7 @@ LEFT_OUT: tuple[tuple[str, ...], ...] = (
     ("intensity", "count", "side"),
     ("walking speed",),
     ("height",),
+    ("height", "intensity", "count", "side"),
 )
 TAUGHT_S = (15.0, 30.0, 60.0)
 RATE_HZ = 10.0
