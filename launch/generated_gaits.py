@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..drivers.camera.gait import gait_profiles
 from ..drivers.simulated.gait import NUMBERS, PLAIN, Gait, Style, draw_gait, draw_style, draw_walk
-from ..drivers.simulated.gait_camera import Seen, see
+from ..drivers.simulated.gait_camera import LEVEL, Mount, Seen, see
 from ..drivers.simulated.gait_radar import Heard, hear
 from ..drivers.simulated.gait_walk import Walk, draw_path
 from ..models.gait.walkset import WalkSet, stacked
@@ -41,7 +41,8 @@ class Conditions:
     """What walks are like, plain G1 by default; all but the last three are shares of the walks. styled: another
     generator's choices; away: from the sensor; wide: at angles up to 90 degrees; loose: a live tracker's errors added;
     drawn_speed: speeds drawn from 0.9 to 1.4 m/s in place of the person's own; slow_camera: 8 frames a second; sparse:
-    6 to 23 radar points a frame; company: somebody else walks 1 m beside."""
+    6 to 23 radar points a frame; company: somebody else walks 1 m beside; high: the camera hangs 1.5 to 3 m high and
+    looks down, as they do on walls."""
 
     styled: float = 0.0
     away: float = 0.0
@@ -51,13 +52,14 @@ class Conditions:
     slow_camera: float = 0.0
     sparse: float = 0.0
     company: float = 0.0
+    high: float = 0.0
     angle_rad: float | None = None
     frames: int = FRAMES
     points: float = 23.0
 
 
 G1 = Conditions()
-TRAINING = Conditions(styled=0.7, away=0.2, wide=0.2, loose=0.5, slow_camera=0.2, sparse=0.25)
+TRAINING = Conditions(styled=0.7, away=0.2, wide=0.2, loose=0.5, slow_camera=0.2, sparse=0.25, high=0.4)
 
 
 def generated(people: int, walks: int, seed: int, conditions: Conditions = G1, first: int = 0) -> WalkSet:
@@ -139,7 +141,10 @@ def _radar(walk: Walk, rng: np.random.Generator, conditions: Conditions) -> Rada
 def _camera(walk: Walk, rng: np.random.Generator, conditions: Conditions) -> CameraTensors | None:
     rate = 8.0 if rng.random() < conditions.slow_camera else 15.0
     other = _beside(walk, rng) if rng.random() < conditions.company else None
-    seen = see(walk, rng, round(conditions.frames / 10 * rate), rate, other)
+    mount = LEVEL
+    if conditions.high and rng.random() < conditions.high:
+        mount = Mount(float(rng.uniform(1.5, 3.0)), float(np.radians(rng.uniform(5.0, 30.0))))
+    seen = see(walk, rng, round(conditions.frames / 10 * rate), rate, other, mount)
     speed = walk.gait.speed_m_s * float(rng.normal(1.0, SPEED_ERROR))
     return camera_tensors(camera_window(seen)._replace(speed_m_s=speed))
 

@@ -52,6 +52,17 @@ _TRUNK_RADII = np.array([radius for _, radius in TRUNK])
 
 
 @dataclass(frozen=True, slots=True)
+class Mount:
+    """How a camera is mounted: its height, and by how much it looks down."""
+
+    height_m: float = CAMERA_HEIGHT_M
+    tilt_rad: float = 0.0
+
+
+LEVEL = Mount()
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """A window of a camera. times_s (T,); silhouettes (T,64,64) bool; keypoints_px (T,24,2) in the image; boxes_px
     (T,4) left, top, width, height, jittering; height_m: the body's, as the calibrated camera measures it."""
@@ -64,12 +75,17 @@ class Seen:
 
 
 def see(
-    walk: Walk, rng: np.random.Generator, frames: int = 30, rate_hz: float = RATE_HZ, beside: Walk | None = None
+    walk: Walk,
+    rng: np.random.Generator,
+    frames: int = 30,
+    rate_hz: float = RATE_HZ,
+    beside: Walk | None = None,
+    mount: Mount = LEVEL,
 ) -> Seen:
     """The camera's frames of a walk, from time 0 on; beside: somebody else in the same picture."""
     times = np.arange(frames) / rate_hz
     places = walk.joints_m(times)
-    pixels, depth = project(places)
+    pixels, depth = project(places, mount)
     girth = walk.gait.height_m * walk.style.girth
     px_per_m = FOCAL_PX / np.maximum(depth.mean(axis=1), NEAREST_M)
     top = pixels[:, ROW["head"], 1] - 0.065 * walk.gait.height_m * px_per_m
@@ -78,26 +94,27 @@ def see(
     boxes = jittered(true, rng, 1 / rate_hz)
     masks = np.stack([silhouette(pixels[k], girth * px_per_m[k], boxes[k]) for k in range(frames)])
     if beside is not None:
-        masks |= _of_another(beside, times, boxes)
+        masks |= _of_another(beside, times, boxes, mount)
     masks = roughened(masks, rng)
     if rng.random() < OCCLUDED:
         occlude(masks, rng)
     keypoints = pixels + rng.normal(0.0, KEYPOINT_SD_PX, pixels.shape)
-    return Seen(times, masks, keypoints, boxes, measured_height_m(boxes) * float(rng.normal(1.0, TILT_ERROR)))
+    return Seen(times, masks, keypoints, boxes, measured_height_m(boxes, mount) * float(rng.normal(1.0, TILT_ERROR)))
 
 
-def _of_another(walk: Walk, times: Floats, boxes: Floats) -> Masks:
+def _of_another(walk: Walk, times: Floats, boxes: Floats, mount: Mount) -> Masks:
     """Their silhouettes (T,64,64) in these boxes."""
-    pixels, depth = project(walk.joints_m(times))
+    pixels, depth = project(walk.joints_m(times), mount)
     body_px = walk.gait.height_m * walk.style.girth * FOCAL_PX / np.maximum(depth.mean(axis=1), NEAREST_M)
     return np.stack([silhouette(*each) for each in zip(pixels, body_px, boxes, strict=True)])
 
 
-def project(places_m: Floats) -> tuple[Floats, Floats]:
+def project(places_m: Floats, mount: Mount = LEVEL) -> tuple[Floats, Floats]:
     """Pixels (...,2) and depths (...,) m of places (...,3) in the camera's floor frame."""
-    depth = np.maximum(places_m[..., 1], NEAREST_M)
+    up, cos, sin = places_m[..., 2] - mount.height_m, np.cos(mount.tilt_rad), np.sin(mount.tilt_rad)
+    depth = np.maximum(places_m[..., 1] * cos - up * sin, NEAREST_M)
     u = CENTRE_PX[0] + FOCAL_PX * places_m[..., 0] / depth
-    v = CENTRE_PX[1] - FOCAL_PX * (places_m[..., 2] - CAMERA_HEIGHT_M) / depth
+    v = CENTRE_PX[1] - FOCAL_PX * (places_m[..., 1] * sin + up * cos) / depth
     return np.stack([u, v], axis=-1), depth
 
 
@@ -114,10 +131,14 @@ def jittered(boxes_px: Floats, rng: np.random.Generator, period_s: float) -> Flo
     return out
 
 
-def measured_height_m(boxes_px: Floats) -> float:
-    """What a level camera of known height measures: box height over the feet's depth below the horizon, median."""
-    below = boxes_px[:, 1] + boxes_px[:, 3] - CENTRE_PX[1]
-    return float(np.median(CAMERA_HEIGHT_M * boxes_px[:, 3] / np.maximum(below, 1.0)))
+def measured_height_m(boxes_px: Floats, mount: Mount = LEVEL) -> float:
+    """What a camera of known mount measures: how high the box's top is above where its feet stand, median."""
+    top, feet = (
+        mount.tilt_rad + np.arctan((boxes_px[:, 1] + share * boxes_px[:, 3] - CENTRE_PX[1]) / FOCAL_PX)
+        for share in (0, 1)
+    )  # below the horizon
+    away = mount.height_m / np.tan(np.maximum(feet, 0.01))
+    return float(np.median(mount.height_m - away * np.tan(top)))
 
 
 def silhouette(pixels: Floats, body_px: float, box: Floats) -> Masks:
