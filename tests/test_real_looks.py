@@ -1,4 +1,4 @@
-"""Real people recognised by looks: never worse than colour stripes, and better with phones (docs/results/appearance.md).
+"""Real people recognised by looks: never worse than stripes, and better with phones (docs/results/appearance.md).
 
 Skips where the recordings are not there. Nothing of them is shipped.
 """
