@@ -41,6 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--generated", action="store_true", help="learn from a made-up day instead")
     parser.add_argument("--generic", action="store_true", help="train the network to start from, on drawn people")
     parser.add_argument("--seed", type=int, default=0, help="of the training, and of the made-up day (default 0)")
+    parser.add_argument("--backbone", choices=("edge", "resnet50"), default="edge", help="the network (default edge)")
+    parser.add_argument("--weights", metavar="FILE", help="a torch state dict of one's own for it to start from")
     parser.add_argument("--name", default="site", help='of the model (default "site")')
     parser.add_argument("--version", default="1", help="of the model (default 1)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -77,12 +79,18 @@ def run(args: argparse.Namespace) -> int:
 def _learnt(args: argparse.Namespace, in_force: AppearanceModel) -> "Learnt":
     from dataclasses import replace
 
+    from ..models.appearance.backbone import EDGE_CROP_PX, EDGE_SIZE, RESNET_CROP_PX, backbone
     from ..models.appearance.learning import SITE_RECIPE, learn
     from ..models.appearance.pretraining import network_of
 
     material = _made_up(args.seed) if args.generated else material_of(args.sessions, args.crops)
     recipe = replace(SITE_RECIPE, seed=args.seed)
-    return learn(material, in_force, network_of(WEIGHTS), args.name, args.version, recipe)
+    crop_px = EDGE_CROP_PX if args.backbone == "edge" else RESNET_CROP_PX
+    if args.backbone == "edge" and not args.weights:
+        network = network_of(WEIGHTS)
+    else:
+        network = backbone(args.backbone, EDGE_SIZE, args.weights)
+    return learn(material, in_force, network, args.name, args.version, recipe, crop_px)
 
 
 def _made_up(seed: int) -> "Material":

@@ -198,3 +198,17 @@ def test_weights_of_ones_own_can_be_named_and_wrong_ones_are_refused(tmp_path):
     for name in ("other.pt", "noise.pt"):
         with pytest.raises(ValueError, match="weights"):
             backbone.backbone("edge", weights=tmp_path / name)
+
+
+@pytest.mark.long
+def test_a_generated_day_with_every_way_of_labelling():
+    """Two seeds, short: owners help most, and with phones at the test two in three places are right (results)."""
+    torch.set_num_threads(1)
+    for seed in (1, 2):
+        done = trial.tried(seed, True, trial.WAYS, rounds=4)
+        visual, owners = done["visual labels"], done["owners"]
+        assert owners["alone"]["map"] > visual["alone"]["map"] + 0.03
+        assert owners["with owners"]["rank_1"] > 0.75
+        assert owners["with owners"]["map"] > 0.7
+        assert owners["owners"]["precision"] > 0.9
+        assert owners["owners"]["recall"] > 0.85

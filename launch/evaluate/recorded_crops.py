@@ -7,6 +7,7 @@ so a phone's candidates are all pieces. TUD has no places: there, phones say not
 """
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
@@ -52,7 +53,7 @@ class Row(NamedTuple):
 def pieces(name: str, span_frames: int = 0) -> Pieces:
     """The recording cut at occlusions; with span_frames into spans of time instead, of people seen in 3 frames and
     more."""
-    rows, images = (_pets if name == "pets_s2l1" else _tud)()
+    rows, images = _rows(name), _images(name)
     hidden = _hidden(rows)
     runs: list[list[int]] = []
     for who in sorted({row.person for row in rows}):
@@ -87,7 +88,7 @@ def phones_of(
     """Simulated phones: trajectories, their one passage each, and whose they are. error_m: standard deviation per
     axis, None for 5 to 8 m."""
     rng = np.random.default_rng([seed, 9])
-    rows, _ = _pets() if name == "pets_s2l1" else _tud()
+    rows = _rows(name)
     people = sorted({row.person for row in rows})
     carriers = np.sort(rng.permutation(people)[: round(share * len(people))])
     walks, passages = [], []
@@ -118,35 +119,38 @@ def _hidden(rows: Sequence[Row]) -> NDArray[np.bool_]:
     return done
 
 
-def _pets() -> tuple[list[Row], dict[int, NDArray[np.uint8]]]:
-    folder = VIDEO / "pets_s2l1"
-    places = {(int(r[0]), int(r[1])): (float(r[7]), float(r[8])) for r in _table(folder / "ground_truth_mot.txt")}
-    images = {int(path.stem): _read(path) for path in sorted((folder / "frames").glob("*.jpg"))}
+@cache
+def _rows(name: str) -> tuple[Row, ...]:
+    """Everybody annotated, in the frames that are here."""
+    folder = VIDEO / name
+    table = _table(folder / "ground_truth_mot.txt")
+    if name == "tud_campus":
+        nowhere = (float("nan"), float("nan"))
+        return tuple(Row(int(r[0]), int(r[1]), (r[2], r[3], r[4], r[5]), nowhere) for r in table)
+    places = {(int(r[0]), int(r[1])): (float(r[7]), float(r[8])) for r in table}
+    last = len(list((folder / "frames").glob("*.jpg")))
     rows = []
     for frame in ElementTree.parse(folder / "ground_truth_boxes.xml").getroot():
         number = int(frame.attrib["number"]) + 1
         for thing in frame.iter("object"):
             box = thing.find("box")
             who = int(thing.attrib["id"])
-            if box is not None and number in images and (number, who) in places:
+            if box is not None and number <= last and (number, who) in places:
                 wide, high, x, y = (float(box.attrib[name]) for name in ("w", "h", "xc", "yc"))
                 rows.append(Row(number, who, (x - wide / 2, y - high / 2, wide, high), places[number, who]))
-    return rows, images
+    return tuple(rows)
 
 
-def _tud() -> tuple[list[Row], dict[int, NDArray[np.uint8]]]:
-    folder = VIDEO / "tud_campus"
+def _images(name: str) -> dict[int, NDArray[np.uint8]]:
+    folder = VIDEO / name
+    if name == "pets_s2l1":
+        return {int(path.stem): _read(path) for path in sorted((folder / "frames").glob("*.jpg"))}
     video, images = cv2.VideoCapture(str(folder / "TUD-Campus.mp4")), {}
     while True:
         there, image = video.read()
         if not there:
-            break
+            return images
         images[len(images) + 1] = np.asarray(image, np.uint8)
-    rows = [
-        Row(int(r[0]), int(r[1]), (r[2], r[3], r[4], r[5]), (float("nan"), float("nan")))
-        for r in _table(folder / "ground_truth_mot.txt")
-    ]
-    return [row for row in rows if row.frame in images], images
 
 
 def _table(path: Path) -> list[list[float]]:

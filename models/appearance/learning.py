@@ -7,7 +7,7 @@ under the curve)? Looks and radios that do not agree at all were not recorded to
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import cv2
@@ -84,9 +84,9 @@ class Learnt:
 
 
 def learn(material: Material, in_force: AppearanceModel, network: nn.Module, name: str, version: str,
-          recipe: Recipe = SITE_RECIPE) -> Learnt:  # fmt: skip
-    """A model of this site, started from `network`. Raises LearningError where there is too little, or where looks and
-    radios do not agree."""
+          recipe: Recipe = SITE_RECIPE, crop_px: tuple[int, int] = CROP_PX) -> Learnt:  # fmt: skip
+    """A model of this site, started from `network`, which sees crops of crop_px (width, height). Raises
+    LearningError where there is too little, or where looks and radios do not agree."""
     if len(material.crops) < LEAST_TRACKLETS:
         raise LearningError(
             f"only {len(material.crops)} tracklets were kept: {LEAST_TRACKLETS} are needed to learn from"
@@ -95,10 +95,11 @@ def learn(material: Material, in_force: AppearanceModel, network: nn.Module, nam
     choosing, _ = material.part(TEACHES, CHOOSES)
     judging, _ = material.part(CHOOSES, 1.0)
     judged = _trusted(teaching, choosing, judging, in_force)
-    _train(network, teaching, recipe)
-    content = exported(network, CROP_PX, {"name": name, "version": version})
-    size = looked_at(network, torch.zeros(1, 1, 3, CROP_PX[1], CROP_PX[0])).shape[1]
-    draft = {**in_force.card, "name": name, "version": version, "size": STRIPES_SIZE + size, "sha256": "new"}
+    _train(network, teaching, recipe, crop_px)
+    content = exported(network, crop_px, {"name": name, "version": version})
+    size = looked_at(network, torch.zeros(1, 1, 3, crop_px[1], crop_px[0])).shape[1]
+    draft = {**in_force.card, "name": name, "version": version, "size": STRIPES_SIZE + size, "sha256": "new",
+             "crop_px": list(crop_px)}  # fmt: skip
     scored = {share: agreement(choosing, model_of(content, {**draft, "share": share})) for share in SHARES}
     best = max(scored, key=lambda share: scored[share])
     card = calibrated(material.part(TEACHES, 1.0)[0], content, {**draft, "share": best})
@@ -186,12 +187,12 @@ def chosen_crops(crops: Sequence[Image]) -> list[Image]:
     return [good[int(k * step)] for k in range(min(len(good), FRAMES))]
 
 
-def world_of(material: Material) -> World:
-    """For training: 8 crops of 32 x 64 px a tracklet."""
-    inputs = np.zeros((len(material.crops), FRAMES, CROP_PX[1], CROP_PX[0], 3), np.uint8)
+def world_of(material: Material, crop_px: tuple[int, int] = CROP_PX) -> World:
+    """For training: 8 crops a tracklet, of crop_px."""
+    inputs = np.zeros((len(material.crops), FRAMES, crop_px[1], crop_px[0], 3), np.uint8)
     for row, crops in enumerate(material.crops):
         for k in range(FRAMES):
-            inputs[row, k] = cv2.resize(crops[k % len(crops)], CROP_PX, interpolation=cv2.INTER_AREA)
+            inputs[row, k] = cv2.resize(crops[k % len(crops)], crop_px, interpolation=cv2.INTER_AREA)
     tensor = torch.from_numpy(inputs).permute(0, 1, 4, 2, 3).contiguous()
     return World(tensor, material.tracklets, material.trajectories, material.camera_m, material.view_m,
                  material.radius_m)  # fmt: skip
@@ -234,9 +235,9 @@ def known_pairs(model: AppearanceModel, material: Material, found: Owned) -> dic
     return pairs
 
 
-def _train(network: nn.Module, material: Material, recipe: Recipe) -> None:
-    world = world_of(material)
+def _train(network: nn.Module, material: Material, recipe: Recipe, crop_px: tuple[int, int]) -> None:
+    world = world_of(material, crop_px)
     if not world.passages:
         raise LearningError("no phone passed a camera in the part that teaches: nothing links its tracklets")
-    first_stage(network, world, replace(recipe))
+    first_stage(network, world, recipe)
     alternate(network, world, recipe)

@@ -23,7 +23,7 @@ __all__ = ["AppearanceModel", "ModelError", "load_model", "model_of", "save_mode
 
 FORMAT = "whowhere appearance 1"
 NEEDED = ("format", "name", "version", "sha256", "size", "share", "lines", "changed")
-CROP_PX = (32, 64)  # width, height that the network sees
+CROP_PX = (32, 64)  # width, height that a network sees whose card does not say otherwise
 MOST_SIZE = 256
 BATCH = 64
 SHIPPED = Path(__file__).parent / "shipped"
@@ -38,6 +38,7 @@ class AppearanceModel:
         self.likeness = likeness_of(card)
         self._session = session
         self._share = float(card["share"]) if session is not None else 0.0
+        self._crop_px = crop_px_of(card)
 
     @property
     def label(self) -> str:
@@ -67,14 +68,14 @@ class AppearanceModel:
         return self.likeness.log_ratio(similarity, same_camera, is_mean)
 
     def _learnt(self, crops: Sequence[Image]) -> F32:
-        inputs = network_input(crops)
+        inputs = network_input(crops, self._crop_px)
         done = [self._session.run(["embedding"], {"crops": part})[0] for part in np.split(inputs, range(BATCH, len(inputs), BATCH))]  # fmt: skip  # noqa: E501
         return np.concatenate(done)
 
 
-def network_input(crops: Sequence[Image]) -> F32:
-    """(N,3,64,32) f32, each picture's channels with mean 0 and deviation 1: a camera's exposure and tint go out."""
-    sized = np.array([cv2.resize(crop, CROP_PX, interpolation=cv2.INTER_AREA) for crop in crops], np.float32)
+def network_input(crops: Sequence[Image], crop_px: tuple[int, int] = CROP_PX) -> F32:
+    """(N,3,height,width) f32, each channel with mean 0 and deviation 1: a camera's exposure and tint go out."""
+    sized = np.array([cv2.resize(crop, crop_px, interpolation=cv2.INTER_AREA) for crop in crops], np.float32)
     planes = sized.transpose(0, 3, 1, 2)
     mean, deviation = planes.mean(axis=(2, 3), keepdims=True), planes.std(axis=(2, 3), keepdims=True)
     return np.ascontiguousarray((planes - mean) / (deviation + 8.0), np.float32)
@@ -119,7 +120,7 @@ def model_of(content: bytes, card: Mapping[str, Any], path: str | Path = "the mo
     size = STRIPES_SIZE
     session = None
     if content:
-        session = _session(content, path)
+        session = _session(content, crop_px_of(card), path)
         size += int(session.get_outputs()[0].shape[1])
     if card["size"] != size or size > MOST_SIZE:
         raise ModelError(f"{path} makes {size} numbers a crop where its card says {card['size']} (at most {MOST_SIZE})")
@@ -139,7 +140,13 @@ def save_model(content: bytes, card: Mapping[str, Any], path: str | Path) -> Non
     path.with_suffix(".json").write_text(json.dumps(full, indent=1, sort_keys=True) + "\n", "utf-8")
 
 
-def _session(content: bytes, path: str | Path) -> Any:
+def crop_px_of(card: Mapping[str, Any]) -> tuple[int, int]:
+    """Width and height that the network sees."""
+    wide, high = card.get("crop_px", CROP_PX)
+    return int(wide), int(high)
+
+
+def _session(content: bytes, crop_px: tuple[int, int], path: str | Path) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -149,9 +156,9 @@ def _session(content: bytes, path: str | Path) -> Any:
     except Exception as error:  # onnxruntime has a dozen kinds for a damaged file
         raise ModelError(f"{path} is no ONNX model, or a damaged one") from error
     takes = {each.name: list(each.shape[1:]) for each in session.get_inputs()}
-    if takes != {"crops": [3, CROP_PX[1], CROP_PX[0]]} or [o.name for o in session.get_outputs()] != ["embedding"]:
+    if takes != {"crops": [3, crop_px[1], crop_px[0]]} or [o.name for o in session.get_outputs()] != ["embedding"]:
         raise ModelError(
-            f"{path} takes {takes}, not crops of 3 x {CROP_PX[1]} x {CROP_PX[0]}: it is no appearance model"
+            f"{path} takes {takes}, not crops of 3 x {crop_px[1]} x {crop_px[0]}: it is no appearance model"
         )
     return session
 

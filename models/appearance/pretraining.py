@@ -25,6 +25,7 @@ PEOPLE, VIEWS, FRAMES = 1000, 6, 2
 STEPS, BATCH_PEOPLE, BATCH_VIEWS = 1400, 32, 4
 RATE, SCALE, MARGIN = 3e-3, 16.0, 0.3
 CROSSED, OTHER_CLOTHES = 0.2, 0.03
+REAL = 0.4  # of the nats on drawn people are believed of real ones (docs/results/appearance.md)
 SHARE = 0.5  # of the network beside the stripes (docs/results/appearance.md)
 
 
@@ -85,7 +86,7 @@ def generic(seed: int = 0, network: Edge | None = None) -> tuple[bytes, dict[str
     size = network.out.out_features + STRIPES_SIZE
     draft = {"name": "looks", "version": "1", "sha256": "new", "size": size, "share": SHARE, "changed": dict(CHANGED),
              "lines": dict.fromkeys(KINDS, (0.0, 0.0))}  # fmt: skip
-    lines = drawn_lines(content, draft, seed + 1)
+    lines = {kind: [REAL * a, REAL * b] for kind, (a, b) in drawn_lines(content, draft, seed + 1).items()}
     told = f"{PEOPLE} drawn people, {STEPS} steps, seed {seed}; no recording of anybody"
     return content, {**draft, "lines": lines, "trained_on": told, "licence": "Apache-2.0"}, network
 
