@@ -25,6 +25,7 @@ Name: TypeAlias = Annotated[str, Meta(pattern=r"^[^/\x00-\x1f]{1,64}$")]
 Point2: TypeAlias = tuple[float, float]
 Point3: TypeAlias = tuple[float, float, float]
 
+SHIPPED = "shipped"  # as a model: the one that comes with whowhere
 SIMULATED = "simulated"  # as a port or source: the sensor's virtual twin, wired up by launch
 
 
@@ -161,8 +162,13 @@ class Gateway(_Table, frozen=True, kw_only=True):
     key: str | None = None
 
 
+Witness: TypeAlias = Literal["rssi", "position", "appearance", "gait"]
+
+
 class Fusion(_Table, frozen=True, kw_only=True):
-    """How fusion works; the defaults are measured (docs/fusion.md)."""
+    """How fusion works; the defaults are measured (docs/fusion.md). evidence: the witnesses that are heard."""
+
+    evidence: tuple[Witness, ...] = ("rssi", "position", "appearance", "gait")
 
     max_wait_s: Positive = 0.5  # nobody holds the line longer than this, in event time
     idle_s: Positive = 2.0  # a source silent for longer stops holding the line
@@ -197,6 +203,16 @@ class Privacy(_Table, frozen=True, kw_only=True):
     unenrolled: Literal["count", "pseudonym"] = "count"
 
 
+class Learning(_Table, frozen=True, kw_only=True):
+    """What camera nodes keep for learning, on their own machine: nothing, unless `crops` is true. Small pictures of
+    people, one a person every `every_s`, in `folder`, for `keep_days`."""
+
+    crops: bool = False
+    folder: str = "crops"
+    every_s: Positive = 1.0
+    keep_days: Positive = 7.0
+
+
 class Simulated(_Table, frozen=True, kw_only=True):
     """The virtual world behind sensors whose source is "simulated"."""
 
@@ -206,6 +222,7 @@ class Simulated(_Table, frozen=True, kw_only=True):
     device_offset_db: NotNegative = 4.0
     shadowing_db: NotNegative = 4.0
     blocking: bool = True
+    radar_points: Positive = 9.0  # that a person walking 3 m away returns a frame, in the mean
 
 
 class Site(_Table, frozen=True, kw_only=True):
@@ -224,6 +241,7 @@ class Site(_Table, frozen=True, kw_only=True):
     page: Page = Page()
     privacy: Privacy = Privacy()
     models: dict[str, str] = {}
+    learning: Learning = Learning()
     simulated: Simulated | None = None
 
     def __post_init__(self) -> None:
@@ -401,7 +419,7 @@ def _with_paths_from(folder: Path, site: Site, file: str) -> Site:
             raise SiteError(f'{file}: radars.{radar.id}.config = "{radar.config}": no such file beside the site file')
         radars.append(replace(radar, config=str(found)))
     for name, model in site.models.items():
-        if not (folder / model).is_file():
+        if model != SHIPPED and not (folder / model).is_file():
             raise SiteError(f'{file}: models.{name} = "{model}": no such file beside the site file')
     gateway = site.gateway
     for name in ("certificate", "key"):
@@ -414,9 +432,10 @@ def _with_paths_from(folder: Path, site: Site, file: str) -> Site:
         radars=tuple(radars),
         cameras=tuple(_camera_from(folder, camera) for camera in site.cameras),
         sniffers=tuple(_sniffer_from(folder, sniffer) for sniffer in site.sniffers),
-        models={name: str(folder / model) for name, model in site.models.items()},
+        models={name: model if model == SHIPPED else str(folder / model) for name, model in site.models.items()},
         gateway=gateway,
         privacy=replace(site.privacy, key=key),
+        learning=replace(site.learning, folder=str(folder / site.learning.folder)),
         bus=replace(site.bus, keys=keys),
     )
 

@@ -12,9 +12,18 @@ from numpy.typing import NDArray
 
 from ..messages import CameraFrame, RadarFrame
 from ..sitefile import Area, Camera, Pinhole, Radar
-from .geometry import Floats, FloorMap, floor_map, floor_slopes, pixels_of, pushed_covariance, radar_to_site
+from .geometry import (
+    Floats,
+    FloorMap,
+    floor_map,
+    floor_slopes,
+    heights_above,
+    pixels_of,
+    pushed_covariance,
+    radar_to_site,
+)
+from .looks import HISTOGRAM
 
-HISTOGRAM = "hsv-8x8x4:1"
 FOOT_SD = 0.036  # of the box height: the scatter of HOG's box bottom around the feet (style.md section 3)
 HALF_SD = 0.25  # the same for boxes that may hold the upper half only: dark trousers, somebody in front
 SIDE_SD = 0.06  # of the box width
@@ -44,6 +53,7 @@ class Detections(msgspec.Struct, frozen=True, kw_only=True):
     known body is, and never begins one. loose: positions (N,2) and covariances (N,2,2) where the sensor misjudged a
     body's extent, as a box around its upper half does; None where it cannot. sees: of places (N,2), which the sensor
     would see a body at, somebody in front aside; None where that cannot be said, as for a radar and who stands still.
+    rows (N,): of a camera's boxes, those that these are; None for radars.
     """
 
     source: str
@@ -55,6 +65,7 @@ class Detections(msgspec.Struct, frozen=True, kw_only=True):
     loose: tuple[Floats, Floats] | None = None
     sees: Callable[[Floats], NDArray[np.bool_]] | None = None
     histogram: NDArray[np.float32] | None = None
+    rows: NDArray[np.intp] | None = None
 
     def __len__(self) -> int:
         return len(self.position)
@@ -97,8 +108,22 @@ class CameraView:
             weight=np.full(int(kept.sum()), CAMERA_WEIGHT),
             loose=(beside[kept], loose[kept]),
             sees=self.sees,
+            rows=rows,
             histogram=histogram[rows] if histogram is not None and histogram.shape == (len(frame.boxes), 256) else None,
         )
+
+    def statures(self, frame: CameraFrame) -> Floats:
+        """How tall the bodies in a frame's boxes are (N,) m, standing where their feet are: NaN where the calibration
+        cannot say, as a homography cannot, and for boxes that the image cuts off."""
+        lens = self._camera.calibration
+        if not isinstance(lens, Pinhole) or not len(frame.boxes):
+            return np.full(len(frame.boxes), np.nan)
+        width, height = lens.image_size
+        boxes = frame.boxes.astype(np.float64) * np.tile([width / frame.image_size[0], height / frame.image_size[1]], 2)
+        middle, bottom = boxes[:, 0] + boxes[:, 2] / 2, boxes[:, 1] + boxes[:, 3]
+        feet = np.column_stack((middle, bottom - boxes[:, 3] * self._camera.detector.foot_margin))
+        tall = heights_above(lens, np.column_stack((middle, boxes[:, 1])), self._to_floor(feet))
+        return np.where((boxes[:, 1] > 2) & (bottom < height - 2), tall, np.nan)
 
     def sees(self, position: Floats) -> NDArray[np.bool_]:
         """Of places (N,2), those where the camera has a whole person in its image."""

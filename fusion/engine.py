@@ -29,31 +29,35 @@ from ..messages import (
 from ..sitefile import Site, site_as_json
 from . import state as packing
 from .carriers import Enrolled, Place, Trail, bodies_of
-from .changes import Change
 from .clocks import Clocks
 from .continuity import Continuity
 from .detections import CameraView, Detections, RadarView
 from .evidence.position import PositionEvidence
 from .evidence.rssi import RssiEvidence
+from .following import follow
 from .identities import Identities
+from .models import Models
 from .naming import Naming
 from .people import Radio, describe
 from .presence import Presence
 from .radio_tuning import RadioTuning
+from .recognition import Recognition
 from .reorder import LONGEST_WINDOW_NS, SECOND_NS, Reorder
 from .tracks import Tracker
 from .windows import HeardWindows
 from .wireless import WirelessGrid
 
+_NO_MODELS = Models()
 SOURCE = "fusion"
-STATE_VERSION = 5  # of what `snapshot` saves; another one is not restored
+STATE_VERSION = 6  # of what `snapshot` saves; another one is not restored
 
 
 class Engine:
     """Fuses one site's messages; `site` names devices as the messages do (by pseudonym, see sitefile.published)."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, models: Models = _NO_MODELS) -> None:
         self.site = site
+        self._models = models
         self.site_hash = sha256(site_as_json(site).encode()).hexdigest()[:16]
         self._enrolled = enrolled = Enrolled(site)
         self._names, self._device_row, self._owner_of = enrolled.names, enrolled.device_row, enrolled.owner_of
@@ -76,6 +80,7 @@ class Engine:
         self._windows = HeardWindows(site.sniffers)
         phones = [(enrolled.phone_owner, self._positions)] if rows else []
         self._identities = Identities(self._names, self._owner_of, self._rssi, *phones)
+        self._recognition = Recognition(site, len(self._names), cameras, models)
         self._radio_tuning = RadioTuning(site, len(self._owner_of), self._grid, self._rssi)
         self._naming = Naming(site.fusion)
         self._presence = Presence()
@@ -89,8 +94,8 @@ class Engine:
         self._handlers: dict[type, Callable[[Any], None]] = {
             CameraFrame: self._see,
             RadarFrame: self._see,
-            WifiWindow: self._hear,
-            PhonePosition: self._locate,
+            **({WifiWindow: self._hear} if "rssi" in site.fusion.evidence else {}),
+            **({PhonePosition: self._locate} if "position" in site.fusion.evidence else {}),
         }
 
     @property
@@ -131,8 +136,10 @@ class Engine:
         if detections is None:
             self._count(f"unknown:{frame.source}")
             return
-        self._tracker.update(detections(frame))
+        seen = detections(frame)
+        self._tracker.update(seen)
         self._follow_bodies()
+        self._recognition.see(frame, seen, self._tracker)
 
     def _hear(self, window: WifiWindow) -> None:
         sniffer = self._rssi.sniffer_row(window.source)
@@ -192,25 +199,7 @@ class Engine:
         return {device: (*places[owner],) for device, owner in owners.items() if owner in places}
 
     def _follow_bodies(self) -> None:
-        """Tell identities and continuity which bodies were found, lost and merged."""
-        for change in self._tracker.take_changes():
-            if change.kind == "born":
-                self._identities.born(change.number, self._parents(change))
-            elif change.kind == "found":
-                self._identities.found(change.number, self._parents(change))
-            elif change.kind == "lost":
-                self._identities.lost(change.number)
-                self._continuity.lost(change)
-            else:
-                self._identities.forget(change.number, heir=change.other)
-        for number in self._continuity.forget(self._tracker.t_ns):
-            self._identities.forget(number)
-
-    def _parents(self, change: Change) -> dict[int, float]:
-        """The probability, per body's number, that a body born or found again is that one: itself, one lost lately, or
-        one not seen when this one was."""
-        itself = [] if change.before is None else [change.before]
-        return self._continuity.parents(change, [*itself, *self._tracker.unseen(change.number)])
+        follow(self._tracker, self._continuity, self._identities, self._recognition)
 
     def _tick_until(self, t_ns: int) -> list[Message]:
         """Scenes at fixed instants of event time, whatever came in between."""
@@ -236,7 +225,9 @@ class Engine:
         positions = {number: known[number] for number in self._live_numbers() if number in known}
         gone = {number: place for number, (place, _) in lost.items()}
         self._identities.pass_time(elapsed_s, {**positions, **gone}, self._tracker.distinct())
+        self._recognition.weigh(t_ns, self._identities)
         answer = self._identities.answer()
+        self._recognition.settle(t_ns, answer)
         events = self._naming.update(SOURCE, t_ns, self._names, answer)
         self._clocks.see(t_ns, self._carried())
         events.extend(self._clocks.take_warnings(SOURCE, t_ns))
@@ -271,7 +262,7 @@ class Engine:
 
     def _begin_again(self, t_ns: int) -> list[Message]:
         """Time has gone back: what was known of bodies is of another time. What sensors are stays, and all counts."""
-        fresh = Engine(self.site)
+        fresh = Engine(self.site, self._models)
         fresh._reorder.counters = self._reorder.counters
         fresh._tracker.gated_out = self._tracker.gated_out
         for name in _PARTS + _PLAIN:
@@ -300,9 +291,9 @@ class Engine:
         return packing.pack({"version": STATE_VERSION, "site_hash": self.site_hash, **parts, **plain})
 
     @classmethod
-    def restore(cls, site: Site, state: bytes) -> "Engine":
+    def restore(cls, site: Site, state: bytes, models: Models = _NO_MODELS) -> "Engine":
         """The engine that `snapshot` saved. Raises ValueError for a state of another site or another program."""
-        engine = cls(site)
+        engine = cls(site, models)
         saved = packing.unpack(state)
         if saved.get("version") != STATE_VERSION:
             raise ValueError(f"this state was saved by another version of whowhere ({saved.get('version')})")
@@ -336,7 +327,19 @@ def _bounded(message: Message) -> Message:
 _REMADE = 3  # of the parts, those that come back by `from_state`
 _PARTS = (
     *("reorder", "tracker", "continuity"),
-    *("clocks", "grid", "rssi", "positions", "trail", "windows", "identities", "radio_tuning", "naming", "presence"),
+    *(
+        "clocks",
+        "grid",
+        "rssi",
+        "positions",
+        "trail",
+        "windows",
+        "identities",
+        "recognition",
+        "radio_tuning",
+        "naming",
+        "presence",
+    ),
 )
 _PLAIN = ("watching", "heard", "seq", "tick_ns", "checkpoint_ns", "counters")
 _OUTLAST = ("clocks", "seq", "counters")  # a time that goes back

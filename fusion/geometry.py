@@ -61,6 +61,16 @@ def _pinhole_map(camera: Pinhole) -> FloorMap:
     return to_floor
 
 
+def heights_above(camera: Pinhole, pixels: Floats, places: Floats) -> Floats:
+    """How high above floor places (N,2) pixels (N,2) look: where a pixel's ray is as far away as the place."""
+    right, down, forward = axes_of(camera.pose)
+    plane = undistorted(camera, pixels)
+    rays = plane[:, :1] * right + plane[:, 1:] * down + forward
+    origin = np.asarray(camera.pose.position_m)
+    far = np.hypot(*(places - origin[:2]).T)
+    return origin[2] + far * rays[:, 2] / np.maximum(np.hypot(rays[:, 0], rays[:, 1]), 1e-9)
+
+
 def pixels_of(calibration: Homography | Pinhole, floor: Floats, height_m: float = 0.0) -> Floats:
     """Where points (N,2) of the floor, or at a height above it, appear in the image: (N,2) px, NaN behind the camera.
 

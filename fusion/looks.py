@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from .geometry import Floats
 
+HISTOGRAM = "hsv-8x8x4:1"  # the descriptor of looks that every camera node sends
 LOOKS_WEIGHT, LOOKS_MOST = 30.0, 20.0  # per unit of distance, and at most; in units of the tracker's cost, twice nats
 CARRIED_WEIGHT, CARRIED_S = 14.0, 0.5  # of bodies that radars alone saw since: they may have taken up somebody else
 LOOKS_LIKE = 0.45  # Bhattacharyya distance at which looks say neither yes nor no

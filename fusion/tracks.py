@@ -57,6 +57,7 @@ class Tracker:
         self.recent = np.zeros((0, 256))  # of the last sightings
         self.sources: list[dict[str, int]] = []  # per body, when each sensor last saw it
         self.changes: list[Change] = []
+        self.paired: list[tuple[int, int]] = []  # of the last update: numbers of bodies, and rows of their detections
         self.gated_out = 0
         self._next = 1
         self._apart: dict[tuple[int, int], int] = {}  # pairs a sensor saw in one frame, and when
@@ -73,6 +74,7 @@ class Tracker:
             others, more = match(self._loose_costs(seen, bodies, rows), NEW_BODY_COST)
             self._absorb(seen, *seen.loose, others, more)
             bodies, rows = np.append(bodies, others), np.append(rows, more)
+        self.paired = [(int(self.number[body]), int(row)) for body, row in zip(bodies, rows, strict=True)]
         self._miss(seen, bodies)
         self._remember_apart(seen.t_ns, bodies)
         spare = seen.weight > 0

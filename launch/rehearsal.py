@@ -12,7 +12,6 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from ..drivers.camera.appearance import NAME, histograms
 from ..drivers.camera.people import PeopleDetector
 from ..drivers.radar.encode import encode_oob_frame
 from ..drivers.radar.frames import RadarParser
@@ -31,6 +30,7 @@ from ..drivers.wifi.capture import CaptureParser
 from ..drivers.wifi.encode import pcap_header, pcap_record, radiotap_frame
 from ..drivers.wifi.packets import PacketReader
 from ..messages import CameraFrame, Message, numbered
+from ..nodes.describing import Describer
 from ..sitefile import Camera, Radar, Site
 
 DETECTION_NS = 150_000_000  # from exposure to detection, typical of the real node
@@ -81,8 +81,10 @@ def _radar(world: World, radar: Radar, end_ns: int) -> Iterator[Arrival]:
 def _camera(world: World, camera: Camera, end_ns: int) -> Iterator[Arrival]:
     view = View(camera)
     painter, detector = Painter(world, view), PeopleDetector(camera.detector)
+    describer = Describer(world.site, camera.id)
     for number, t_ns in enumerate(camera_times(world.site, camera, world.epoch_ns)):
         if t_ns >= end_ns:
+            describer.close()
             return
         drawn = painter.frame(world.people_at(t_ns), number)
         _, jpeg = cv2.imencode(".jpg", drawn, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))
@@ -94,7 +96,7 @@ def _camera(world: World, camera: Camera, end_ns: int) -> Iterator[Arrival]:
             boxes=boxes,
             scores=scores,
             image_size=view.size,
-            descriptors={NAME: histograms(pixels, boxes)},
+            descriptors=describer.of(pixels, boxes, t_ns),
         )
         yield t_ns + DETECTION_NS, frame
 

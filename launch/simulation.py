@@ -18,7 +18,9 @@ from ..fusion.engine import Engine
 from ..messages import INPUT_KINDS, Checkpoint, Message, SiteInForce, Stamp, encode, kind_of
 from ..nodes.bus import Received
 from ..nodes.ledger import Ledger
-from ..nodes.session import SessionWriter, model_hashes
+from ..nodes.model_files import hashes
+from ..nodes.models import models_of
+from ..nodes.session import SessionWriter
 from ..sitefile import Site, published, site_as_json
 from .located import located, locator_of
 from .rehearsal import UPLOAD_NS, rehearse
@@ -40,8 +42,8 @@ class Simulation:
 
     def run(self, heard: Iterator[tuple[int, Message]], watch: Callable[["Simulation"], None] = lambda _: None) -> None:
         """heard: (arrival_ns, numbered message) in the order of arrival. Raises SessionError, OSError (disk full)."""
-        engine = Engine(self.site)
-        with SessionWriter(self.out, site_as_json(self.site), model_hashes(self.site)) as writer:
+        engine = Engine(self.site, models_of(self.site))
+        with SessionWriter(self.out, site_as_json(self.site), hashes(self.site)) as writer:
             for arrival_ns, message in heard:
                 if not self.counts:
                     self._write(writer, self._opening(arrival_ns), arrival_ns)

@@ -9,6 +9,7 @@ set to the next checkpoint and the stretch between is reported as not verifiable
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from msgspec.structs import replace
 from ..fusion import state as packing
 from ..fusion.engine import Engine
 from ..messages import INPUT_KINDS, OUTPUT_KINDS, BadMessage, Checkpoint, Event, Message, decode, encode
+from ..nodes.models import models_of
 from ..nodes.session import Record, Session, SessionError
 from ..sitefile import Site
 from .ranges import Ranges, contains, count_new, last_seq
@@ -93,11 +95,12 @@ class Outcome:
         return "\n".join([verdict, *self.unverifiable, *([self.ended] if self.ended else [])])
 
 
-def verify(path: str | Path, restore: Restore = Engine.restore) -> Outcome:
+def verify(path: str | Path, restore: Restore | None = None) -> Outcome:
     """Replay every fusion process of a recording and compare. Raises SiteError, and SessionError where the file is no
     session or its checkpoints are of another site or version."""
     session = Session(path)
     site = session.site()
+    restore = restore or partial(Engine.restore, models=models_of(site, session.models()))
     outcome = Outcome(str(path))
     processes: dict[str, _Process] = {}
     recent: deque[Record] = deque()

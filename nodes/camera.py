@@ -1,18 +1,19 @@
 """The camera node: images from the capture process through the people detector to the bus.
 
-Pixels stay here: boxes, scores and colour histograms leave. A lost camera is opened again with growing pauses; a
+Pixels stay here: boxes, scores and descriptors leave. A lost camera is opened again with growing pauses; a
 file that has been read ends the node. It has no arithmetic: what boxes mean on the floor is fusion's.
 """
 
 import threading
 import time
 
-from ..drivers.camera.appearance import NAME, histograms
 from ..drivers.camera.capture import Capture, Image, open_camera
 from ..drivers.camera.people import PeopleDetector
 from ..drivers.errors import DeviceError, DeviceRefused
 from ..messages import CameraFrame, HealthState
+from ..sitefile import SiteError
 from .bus import Publisher
+from .describing import Describer
 from .health import Heartbeat
 from .node import NodeConfig
 
@@ -25,7 +26,15 @@ def main(config: NodeConfig, stop: threading.Event) -> None:
     camera = next(camera for camera in config.site.cameras if camera.id == config.name)
     detector = PeopleDetector(camera.detector)
     with Publisher(config.site.bus, config.name) as publisher:
-        Watcher(open_camera(camera), detector, publisher, Heartbeat(publisher, config.name), stop).run()
+        heartbeat = Heartbeat(publisher, config.name)
+        try:
+            describer = Describer(config.site, config.name)
+        except SiteError as error:  # a model that is none: a person must put it right
+            while not stop.wait(WAIT_S):
+                heartbeat.beat("refused", str(error))
+            return
+        Watcher(open_camera(camera), detector, describer, publisher, heartbeat, stop).run()
+        describer.close()
 
 
 class Watcher:
@@ -35,11 +44,12 @@ class Watcher:
         self,
         capture: Capture,
         detector: PeopleDetector,
+        describer: Describer,
         publisher: Publisher,
         heartbeat: Heartbeat,
         stop: threading.Event,
     ) -> None:
-        self.capture, self.detector = capture, detector
+        self.capture, self.detector, self.describer = capture, detector, describer
         self.publisher, self.heartbeat, self.stop = publisher, heartbeat, stop
         self.state: HealthState = "starting"
         self.detail = ""
@@ -81,7 +91,7 @@ class Watcher:
             boxes=boxes,
             scores=scores,
             image_size=(width, height),
-            descriptors={NAME: histograms(image.pixels, boxes)},
+            descriptors=self.describer.of(image.pixels, boxes, image.t_ns),
         )
 
     def _wait(self, error: DeviceError, retry_s: float) -> None:
@@ -97,4 +107,4 @@ class Watcher:
 
     def _counters(self) -> dict[str, int]:
         detector = {name: count for name, count in self.detector.counters.items() if name != "frames"}
-        return {**self.capture.counters, **detector}
+        return {**self.capture.counters, **detector, **self.describer.counters}

@@ -6,11 +6,13 @@ import time
 from msgspec.structs import replace
 
 from ..fusion.engine import SOURCE, Engine
+from ..fusion.models import Models
 from ..messages import INPUT_KINDS, Checkpoint, Message
-from ..sitefile import Bus, Site
+from ..sitefile import Bus, Site, SiteError
 from .bus import BusError, Publisher, Received, Service, Subscriber
 from .health import Heartbeat
 from .ledger import Ledger
+from .models import models_of
 from .node import NodeConfig
 
 
@@ -20,8 +22,14 @@ def main(config: NodeConfig, stop: threading.Event) -> None:
     prefixes = [f"{kind}/" for kind in INPUT_KINDS]
     with Publisher(site.bus, SOURCE) as publisher, Subscriber(site.bus, prefixes) as subscriber:
         heartbeat = Heartbeat(publisher, SOURCE)
+        try:
+            models = models_of(site)
+        except SiteError as error:  # a model that is none: a person must put it right
+            while not stop.wait(0.1):
+                heartbeat.beat("refused", str(error))
+            return
         received = subscriber.receive(1.0)  # from here on nothing passes unheard
-        engine, origin, fed = resume(site, site.bus)
+        engine, origin, fed = resume(site, site.bus, models)
         for message in engine.begin(time.time_ns(), origin):
             publisher.forward(message)
         while not stop.is_set():
@@ -35,10 +43,11 @@ def main(config: NodeConfig, stop: threading.Event) -> None:
             received = subscriber.receive(0.1)
 
 
+NO_MODELS = Models()
 Fed = dict[str, tuple[str, int]]  # per topic, the boot and seq of the last message fed
 
 
-def resume(site: Site, bus: Bus) -> tuple[Engine, str, Fed]:
+def resume(site: Site, bus: Bus, models: Models = NO_MODELS) -> tuple[Engine, str, Fed]:
     """The engine as the last checkpoint left it, fed with what the hub has passed on since; which checkpoint that
     was, and what was fed. A new engine where there is no checkpoint that fits."""
     try:
@@ -46,15 +55,15 @@ def resume(site: Site, bus: Bus) -> tuple[Engine, str, Fed]:
             known = [received.message for received in service.snapshot([f"checkpoint/{SOURCE}"])]
             recent = service.recent()
     except BusError:
-        return Engine(site), "", {}
+        return Engine(site, models), "", {}
     for checkpoint in known:
         if isinstance(checkpoint, Checkpoint):
             try:
-                engine = Engine.restore(site, checkpoint.state)
+                engine = Engine.restore(site, checkpoint.state, models)
             except ValueError:
                 continue  # another site's, or another version's: begin anew
             return engine, f"checkpoint {checkpoint.seq}", catch_up(engine, checkpoint, recent)
-    return Engine(site), "", {}
+    return Engine(site, models), "", {}
 
 
 def catch_up(engine: Engine, checkpoint: Checkpoint, recent: list[Received]) -> Fed:

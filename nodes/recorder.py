@@ -12,11 +12,12 @@ from types import TracebackType
 from typing import Self
 
 from ..drivers.errors import DeviceRefused
-from ..sitefile import site_as_json
+from ..sitefile import SiteError, site_as_json
 from .bus import Publisher, Received, Subscriber
 from .health import Heartbeat
+from .model_files import hashes
 from .node import NodeConfig
-from .session import SessionError, SessionWriter, free_path, model_hashes
+from .session import SessionError, SessionWriter, free_path
 
 QUEUE = 10_000  # a disk may hesitate for longer than a sensor's queue would bear
 
@@ -33,7 +34,7 @@ def main(config: NodeConfig, stop: threading.Event) -> None:
                     recording.take(subscriber.receive(0.1))
                     counters = {**subscriber.counters, **recording.counters}
                     heartbeat.beat("ok", f"recording to {recording.path}", counters)
-        except (OSError, SessionError) as error:
+        except (OSError, SessionError, SiteError) as error:
             why = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
             sentence = f"recording stopped: {why}; free some space, or choose another file, and start it again"
             heartbeat.beat("refused", sentence, counters)
@@ -69,7 +70,7 @@ class Recording:
         path = free_path(self._config.options.get("out") or self._config.options["path"])
         path.parent.mkdir(parents=True, exist_ok=True)
         self.counters["files"] += 1
-        return SessionWriter(path, site_as_json(self._config.site), model_hashes(self._config.site))
+        return SessionWriter(path, site_as_json(self._config.site), hashes(self._config.site))
 
     def __enter__(self) -> Self:
         return self

@@ -10,7 +10,6 @@ import os
 import struct
 import time
 from collections.abc import Iterator, Mapping
-from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import IO, NamedTuple, Self, cast
@@ -260,14 +259,6 @@ class Session:
 def read_session(path: str | Path) -> Iterator[Message]:
     """The messages of a recorded session, in the order in which they were heard. Raises SessionError."""
     yield from Session(path).messages()
-
-
-def model_hashes(site: Site) -> dict[str, str]:
-    """The sha256 of each model file of a site. Raises SessionError where one cannot be read."""
-    try:
-        return {name: sha256(Path(path).read_bytes()).hexdigest() for name, path in site.models.items()}
-    except OSError as error:
-        raise SessionError(f"model {error.filename} cannot be read: {error.strerror}") from error
 
 
 def free_path(path: str | Path) -> Path:

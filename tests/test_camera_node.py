@@ -10,7 +10,8 @@ from whowhere.drivers.camera.capture import Image
 from whowhere.drivers.camera.people import PeopleDetector
 from whowhere.drivers.errors import DeviceLost, DeviceRefused
 from whowhere.nodes import camera as node
-from whowhere.sitefile import Detector
+from whowhere.nodes.describing import Describer
+from whowhere.sitefile import Area, Detector, Site
 
 
 class ScriptedCapture:
@@ -53,8 +54,9 @@ def watch(capture: ScriptedCapture, monkeypatch: Any) -> tuple[list[Any], list[t
         beat=lambda state="ok", detail="", counters=None: states.append((state, detail)), count=lambda message: None
     )
     detector = PeopleDetector(Detector())
+    describer = Describer(Site(name="hall", area=Area(x_m=(0, 5), y_m=(0, 5))), "hall")
     watcher: Any = node.Watcher
-    watcher(capture, detector, publisher, heartbeat, threading.Event()).run()
+    watcher(capture, detector, describer, publisher, heartbeat, threading.Event()).run()
     return published, states
 
 

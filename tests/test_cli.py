@@ -144,7 +144,7 @@ def test_a_page_port_among_the_bus_ports_moves_the_bus(tmp_path: Path):
     wanted = load_site(DEMO_SITE).bus.port + 1
     if not is_free("127.0.0.1", wanted):
         pytest.skip(f"port {wanted} is in use: another whowhere runs on this machine")
-    with demo_site(tmp_path, None, wanted) as site:
+    with demo_site(load_site(DEMO_SITE), tmp_path, None, wanted) as site:
         assert site.page.port == wanted
         assert wanted not in range(site.bus.port, site.bus.port + 3)
 
@@ -174,7 +174,10 @@ def test_a_port_beyond_65535_is_said(capsys: pytest.CaptureFixture[str]):
 
 
 def test_demos_that_start_at_once_do_not_take_each_others_ports(tmp_path: Path):
-    with demo_site(tmp_path, None, None) as first, demo_site(tmp_path, None, None) as second:
+    with (
+        demo_site(load_site(DEMO_SITE), tmp_path, None, None) as first,
+        demo_site(load_site(DEMO_SITE), tmp_path, None, None) as second,
+    ):
         ports = [{site.bus.port, site.bus.port + 1, site.bus.port + 2, site.page.port} for site in (first, second)]
         assert not ports[0] & ports[1]
 

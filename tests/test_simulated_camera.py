@@ -15,6 +15,7 @@ from whowhere.drivers.camera.people import PeopleDetector
 from whowhere.drivers.errors import DeviceRefused
 from whowhere.drivers.simulated.camera import CameraTwin, MjpegServer, Screen
 from whowhere.drivers.simulated.faults import Condition
+from whowhere.drivers.simulated.gait import draw_gait
 from whowhere.drivers.simulated.optics import View
 from whowhere.drivers.simulated.painter import Painter, pose_of
 from whowhere.drivers.simulated.streams import EPOCH_NS, camera_times
@@ -23,6 +24,7 @@ from whowhere.sitefile import Site, load_site
 
 DEMO = Path(__file__).resolve().parents[1] / "launch" / "sites" / "demo.toml"
 S = 1_000_000_000
+TALL = dataclasses.replace(draw_gait(np.random.default_rng(1)), height_m=1.8)
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +87,7 @@ def test_the_near_hide_the_far(site: Site, world: World) -> None:
 
 def test_feet_stand_on_the_floor_and_heads_reach_the_height() -> None:
     for phase in np.linspace(0, 1, 12):
-        joints = pose_of(1.8, 0.3, float(phase), 1.2)
+        joints = pose_of(TALL, 0.3, float(phase), 1.2)
         assert 0.0 < joints[[2, 5], 2].min() < 0.09
         assert 1.6 < joints[13, 2] < 1.8
         assert np.abs(joints[:, :2]).max() < 0.8

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...sitefile import Simulated, Site
+from .gait import Gait, draw_gait
 
 PHONE_CHANCE = 0.5  # of the people who are not enrolled
 CLOTHES_BGR = (  # saturated and dull, light and dark: what people wear, apart enough to tell some of them apart
@@ -22,13 +23,13 @@ HAIR_BGR = ((25, 25, 30), (35, 50, 80), (60, 110, 150), (110, 110, 115))
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """height_m, walking speed_m_s; colours are BGR 0..255; stride_m is one full gait cycle."""
+    """height_m, walking speed_m_s; colours are BGR 0..255; gait: how they walk at that speed."""
 
     name: str
     enrolled: str
     height_m: float
     speed_m_s: float
-    stride_m: float
+    gait: Gait
     top_bgr: tuple[int, int, int]
     legs_bgr: tuple[int, int, int]
     skin_bgr: tuple[int, int, int]
@@ -72,7 +73,7 @@ def draw_bodies(site: Site) -> tuple[Body, ...]:
                 enrolled=enrolled if row < len(site.identities) and site.identities[row].consent else "",
                 height_m=height,
                 speed_m_s=speed,
-                stride_m=0.82 * height,
+                gait=_gait(settings(site).seed, row, height, speed),
                 top_bgr=tops[row % len(tops)],
                 legs_bgr=TROUSERS_BGR[rng.integers(len(TROUSERS_BGR))],
                 skin_bgr=SKIN_BGR[rng.integers(len(SKIN_BGR))],
@@ -81,6 +82,17 @@ def draw_bodies(site: Site) -> tuple[Body, ...]:
             )
         )
     return tuple(bodies)
+
+
+def _gait(seed: int, row: int, height_m: float, speed_m_s: float) -> Gait:
+    """A person's numbers of generator G1, at this height and speed: proportions and steps go with the height, and a
+    speed that is not their own is shared by step and cadence."""
+    drawn = draw_gait(np.random.default_rng([seed, 5, row]))
+    taller = height_m / drawn.height_m
+    lengths = {name: taller * getattr(drawn, name) for name in ("shoulder_m", "hip_m", "step_m")}
+    own = replace(drawn, height_m=height_m, **lengths)
+    faster = float(np.sqrt(speed_m_s / own.speed_m_s))
+    return replace(own, step_m=own.step_m * faster, cadence_per_min=own.cadence_per_min * faster)
 
 
 def draw_phones(site: Site) -> tuple[Phone, ...]:

@@ -1,7 +1,7 @@
 """What a simulated 60 GHz radar receives from a crowd: points in the sensor frame, with noise, fading and ghosts.
 
-A model of the out-of-box demo with static clutter removal: who walks returns several points, who stands fades out
-within a second or two, who stands behind somebody returns few. Angles are coarse, elevation worse (protocols A6).
+A model of the out-of-box demo with static clutter removal: who walks returns several points from moving limbs, who
+stands fades out within a second or two, who stands behind somebody returns few. Angles are coarse (protocols A6).
 It encodes nothing: `radar` turns the points into bytes.
 """
 
@@ -9,13 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...sitefile import Pose, Radar
+from .cast import settings
+from .gait import joints, placed
+from .gait_radar import RADAR_HEIGHT_M, TINY_S, body_points
 from .optics import axes_of
 from .plan import Floats
-from .world import Crowd, World
+from .world import Crowd, World, effort_of
 
 MAX_RANGE_M = 12.0
 HALF_VIEW_RAD = np.radians(60.0)
-POINTS_AT_3_M = 9.0  # mean number of points of a walking person 3 m away
 FEWEST_POINTS = 2.0
 STILL_FADE_S = 0.7
 STILL_POINTS = 0.12  # mean number a frame that a standing body's sway still returns
@@ -23,10 +25,9 @@ HIDDEN_SHARE = 0.12  # of its points that a body behind another one returns
 SHADOW_HALF_WIDTH_M = 0.25
 RANGE_NOISE_M = 0.05
 AZIMUTH_NOISE_RAD = np.radians(3.0)
-ELEVATION_NOISE_RAD = np.radians(8.0)
+ELEVATION_NOISE_RAD = np.radians(3.0)
 SHARED_AZIMUTH_NOISE_RAD = np.radians(1.0)  # of all points of one body in one frame
-DOPPLER_NOISE_M_S = 0.12
-LIMB_SWING = 0.35  # limbs move this share faster or slower than the body
+DOPPLER_NOISE_M_S = 0.05
 GHOSTS = 0.25  # mean number a frame
 ECHO_CHANCE = 0.04  # per walking person and frame: a double bounce farther out
 SNR_AT_4_M_DB = 22.0
@@ -38,6 +39,7 @@ class Echoes:
     def __init__(self, world: World, radar: Radar) -> None:
         self.world = world
         self.pose: Pose = radar.pose
+        self._points_at_3_m = settings(world.site).radar_points
         self._origin = np.asarray(radar.pose.position_m, float)
         self._axes = np.stack(axes_of(radar.pose))
         self._row = next(i for i, other in enumerate(world.site.radars) if other.id == radar.id)
@@ -73,28 +75,41 @@ class Echoes:
         origin = np.repeat(self._origin[None, :2], len(distance), 0)
         open_line = self.world.plan.count_walls(origin, crowd.position) == 0
         there = crowd.present & (bearing < HALF_VIEW_RAD) & (distance < MAX_RANGE_M) & open_line
-        points = np.maximum(POINTS_AT_3_M * (3.0 / distance) ** 0.8, FEWEST_POINTS)
+        points = np.maximum(self._points_at_3_m * (3.0 / distance) ** 0.8, FEWEST_POINTS)
         points *= np.cos(bearing * 0.7)
         points = points * np.exp(-crowd.still_s / STILL_FADE_S) + STILL_POINTS
         points[_hidden(reach, distance, there)] *= HIDDEN_SHARE
         return np.where(there, points, 0.0)
 
     def _body_points(self, crowd: Crowd, owner: NDArray[np.int64], rng: np.random.Generator) -> Floats:
+        """Points (n,5) on the limbs of bodies `owner` (n,), as they move at this instant (generator G1)."""
+        who, frame = np.unique(owner, return_inverse=True)
+        now, soon = self._joints(crowd, who, 0.0), self._joints(crowd, who, TINY_S)
+        girth = np.ones(len(owner)) * self.world.heights_m[owner]
+        place, velocity = body_points(now, (soon - now) / TINY_S, frame, girth, rng)
         count = len(owner)
-        spread = rng.normal(0.0, 0.1, (count, 2))
-        height = self.world.heights_m[owner] * rng.uniform(0.3, 0.95, count)
-        place = np.column_stack((crowd.position[owner] + spread, height)) - self._origin
         right, down, forward = (place @ self._axes.T).T
         ground = np.hypot(right, forward)
         distance = np.hypot(ground, down) + rng.normal(0.0, RANGE_NOISE_M, count)
         shared = rng.normal(0.0, SHARED_AZIMUTH_NOISE_RAD, len(crowd.present))[owner]
         azimuth = np.arctan2(right, forward) + shared + rng.normal(0.0, AZIMUTH_NOISE_RAD, count)
         elevation = np.arctan2(-down, ground) + rng.normal(0.0, ELEVATION_NOISE_RAD, count)
-        velocity = np.column_stack((crowd.velocity[owner], np.zeros(count)))
         radial = (velocity * place).sum(axis=1) / np.maximum(np.linalg.norm(place, axis=1), 0.1)
-        doppler = radial * (1 + rng.normal(0.0, LIMB_SWING, count)) + rng.normal(0.0, DOPPLER_NOISE_M_S, count)
+        doppler = radial + rng.normal(0.0, DOPPLER_NOISE_M_S, count)
         snr = SNR_AT_4_M_DB - 40 * np.log10(np.maximum(distance, 0.5) / 4) / 2 + rng.normal(0.0, 3.0, count)
         return _cartesian(distance, azimuth, elevation, doppler, np.maximum(snr, 8.0))
+
+    def _joints(self, crowd: Crowd, who: NDArray[np.int64], later_s: float) -> Floats:
+        """Joints (W,24,3) of bodies `who` a moment later, where `body_points` wants them: the radar at its origin."""
+        return np.stack([self._joints_of(crowd, row, later_s) for row in who.tolist()]) - [
+            *self._origin[:2], self._origin[2] - RADAR_HEIGHT_M,
+        ]  # fmt: skip
+
+    def _joints_of(self, crowd: Crowd, row: int, later_s: float) -> Floats:
+        gait, velocity = self.world.bodies[row].gait, crowd.velocity[row]
+        phase = crowd.phase[row] + np.hypot(*velocity) * later_s / (2 * gait.step_m)
+        body = joints(gait, phase, effort_of(self.world.bodies[row], crowd, row))
+        return placed(body, crowd.position[row] + velocity * later_s, crowd.heading[row])
 
 
 def _hidden(reach: Floats, distance: Floats, there: NDArray[np.bool_]) -> NDArray[np.bool_]:

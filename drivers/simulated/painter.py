@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .cast import Body
+from .gait import Gait
 from .optics import NEAREST_M, View
 from .plan import Floats
 from .world import Crowd, World
@@ -20,7 +21,8 @@ TILE_M = 0.6
 NOISE_BGR = 2.0  # standard deviation of the sensor's noise
 NOISE_SHIFT_PX = 64  # one grain larger than the picture is shifted about from frame to frame
 BAND_ROWS = 40  # of the room painted at a time: whole-picture float arrays would take 100 MB for a moment
-SWING_RAD = 0.38  # of the legs at an easy walk
+SWING_RAD = 0.38  # of ordinary legs at an easy walk
+ARM_SHARE, USUAL_KNEE_RAD = 0.8, 1.05
 BRUSH_BITS = 4  # sub-pixel bits of cv2's drawing
 
 # A standing body in shares of its height: joint heights, half widths, limb thicknesses.
@@ -57,7 +59,7 @@ class Painter:
         return np.asarray(cv2.subtract(cv2.add(image, self._brighter[part]), self._darker[part]), np.uint8)
 
     def _draw(self, image: Image, body: Body, crowd: Crowd, row: int) -> None:
-        joints = pose_of(body.height_m, crowd.heading[row], crowd.phase[row], np.hypot(*crowd.velocity[row]))
+        joints = pose_of(body.gait, crowd.heading[row], crowd.phase[row], np.hypot(*crowd.velocity[row]))
         places = joints + np.array([*crowd.position[row], 0.0])
         pixels, depth = self.view.project(places)
         if depth.min() < NEAREST_M:
@@ -87,23 +89,26 @@ _ROWS: dict[str, tuple[int, ...]] = {
 _NECK, _HEAD = 12, 13
 
 
-def pose_of(height_m: float, heading_rad: float, phase: float, speed_m_s: float) -> Floats:
+def pose_of(gait: Gait, heading_rad: float, phase: float, speed_m_s: float) -> Floats:
     """Joints (16,3) in m, relative to the body's place on the floor: left hip, knee, ankle; right hip, knee, ankle;
     left shoulder, elbow, wrist; right shoulder, elbow, wrist; neck; head; left toes, right toes.
-    phase is in gait cycles."""
+    phase is in gait cycles. Proportions are those that the HOG detector finds; how far legs and arms swing and knees
+    bend is the person's."""
     effort = min(speed_m_s / 1.1, 1.2)
+    legs = SWING_RAD * gait.step_m / (0.41 * gait.height_m)
+    arms, knees = ARM_SHARE * gait.swing_rad, gait.knee_rad / USUAL_KNEE_RAD
     joints = np.zeros((16, 3))  # columns: ahead, left, up, in shares of the height
     for leg, arm, toes, sign in ((0, 6, 14, 1.0), (3, 9, 15, -1.0)):
         swing = sign * np.sin(2 * np.pi * phase)
         lift = max(0.0, sign * np.cos(2 * np.pi * phase))  # the leg that comes forward is bent
-        thigh = SWING_RAD * effort * swing + 0.25 * effort * lift
-        shank = thigh - effort * (0.15 + 0.75 * lift)
+        thigh = legs * effort * swing + 0.25 * effort * lift
+        shank = thigh - effort * (0.15 + 0.75 * knees * lift)
         apart = HIP_Y + 0.02 * (1 - min(effort, 1.0))
         joints[leg] = (0.0, sign * HIP_Y, HIP_Z)
         joints[leg + 1] = joints[leg] + (THIGH * np.sin(thigh), sign * (apart - HIP_Y), -THIGH * np.cos(thigh))
         joints[leg + 2] = joints[leg + 1] + (SHANK * np.sin(shank), 0.0, -SHANK * np.cos(shank))
         joints[toes] = joints[leg + 2] + (FOOT * np.cos(shank), 0.0, FOOT * np.sin(shank) - 0.01)
-        upper = -0.9 * SWING_RAD * effort * swing
+        upper = -arms * effort * swing
         lower = upper + 0.15 + 0.3 * effort
         joints[arm] = (0.0, sign * SHOULDER_Y, SHOULDER_Z)
         joints[arm + 1] = joints[arm] + (UPPER_ARM * np.sin(upper), sign * 0.03, -UPPER_ARM * np.cos(upper))
@@ -112,7 +117,7 @@ def pose_of(height_m: float, heading_rad: float, phase: float, speed_m_s: float)
     joints[:, 2] += 0.03 - min(joints[2, 2], joints[5, 2])  # the lower foot stands on the floor
     ahead = np.array([np.cos(heading_rad), np.sin(heading_rad), 0.0])
     left = np.array([-np.sin(heading_rad), np.cos(heading_rad), 0.0])
-    return (joints[:, :1] * ahead + joints[:, 1:2] * left + joints[:, 2:] * [0.0, 0.0, 1.0]) * height_m
+    return (joints[:, :1] * ahead + joints[:, 1:2] * left + joints[:, 2:] * [0.0, 0.0, 1.0]) * gait.height_m
 
 
 class _Brush:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...sitefile import Site
-from .cast import draw_bodies, draw_phones, settings
+from .cast import Body, draw_bodies, draw_phones, settings
 from .plan import Floats, FloorPlan
 
 STEP_NS = 50_000_000
@@ -68,7 +68,7 @@ class World:
         self.seed = settings(site).seed
         self.heights_m = np.array([body.height_m for body in self.bodies])
         self._speeds = np.array([body.speed_m_s for body in self.bodies])
-        self._strides = np.array([body.stride_m for body in self.bodies])
+        self._strides = np.array([2 * body.gait.step_m for body in self.bodies])
         self._begin()
 
     def people_at(self, t_ns: int) -> Crowd:
@@ -236,3 +236,8 @@ class World:
             self._still.copy(),
             self.plan.contains(self._position),
         )
+
+
+def effort_of(body: Body, crowd: Crowd, row: int) -> float:
+    """How fully body `row` walks now: 0 stands, 1 goes at its own pace."""
+    return float(min(np.hypot(*crowd.velocity[row]) / body.speed_m_s, 1.2))

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from ...sitefile import Simulated, Site, load_site
+from ...sitefile import Learning, Simulated, Site, load_site
 from ..listening import Listener
 from ..memory import memory_by_process
 from ..processes import process_table
@@ -31,8 +31,10 @@ whowhere demo                                  # Ctrl-C ends it
 whowhere demo --seconds 40 --json --no-browser # for a program
 whowhere demo --record demo.mcap --faults "radar-1:unplug@20-25"
 whowhere demo --phones                         # everybody enrolled runs the app, too
+whowhere demo --rooms                          # three rooms, one without a camera: recognised again by looks and gait
 """
 SITE = Path(__file__).parents[1] / "sites" / "demo.toml"
+ROOMS = SITE.with_name("rooms.toml")
 MEMORY_EVERY_S = 5.0
 HEADLINES = ("named_right", "position_error_m", "latency_ms", "messages", "rates_hz", "dropped")
 
@@ -45,13 +47,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--record", metavar="FILE", help="record the session to FILE")
     parser.add_argument("--port", type=int, metavar="P", help="the page's port (default 8010, or a free one)")
     parser.add_argument("--phones", action="store_true", help="with phones that send their own sensors (docs/phone.md)")
+    parser.add_argument("--rooms", action="store_true", help="three rooms, one with a radar only (docs/gait.md)")
+    parser.add_argument("--crops", metavar="FOLDER", help="keep pictures of people there (docs/appearance.md)")
     parser.add_argument("--faults", default="", metavar="SPEC", help="faults of simulated sensors (docs/simulated.md)")
 
 
 def run(args: argparse.Namespace) -> int:
     started_s = time.monotonic()
     stop = stop_on_signals(args.seconds)
-    with run_folder() as folder, demo_site(folder, args.seed, args.port) as site:
+    plain = keeping_crops(load_site(ROOMS if args.rooms else SITE), args.crops)
+    with run_folder() as folder, demo_site(plain, folder, args.seed, args.port) as site:
         wiring = wire(with_phones(site, folder) if args.phones else site, folder, args.faults)
         record_to = str(Path(args.record).resolve()) if args.record else ""
         supervisor = Supervisor(process_table(wiring, record_to=record_to))
@@ -81,12 +86,16 @@ def run(args: argparse.Namespace) -> int:
     return 1 if supervisor.given_up else 0
 
 
+def keeping_crops(site: Site, folder: str | None) -> Site:
+    """The same site, whose cameras keep pictures of people in `folder`."""
+    return replace(site, learning=Learning(crops=True, folder=str(Path(folder).resolve()))) if folder else site
+
+
 @contextlib.contextmanager
-def demo_site(folder: Path, seed: int | None, page_port: int | None) -> Iterator[Site]:
-    """The shipped demo on its own ports where they are free, else on free ones; its key lives with the run.
+def demo_site(site: Site, folder: Path, seed: int | None, page_port: int | None) -> Iterator[Site]:
+    """A shipped demo on its own ports where they are free, else on free ones; its key lives with the run.
 
     Raises LaunchError where the page's port was asked for and is taken."""
-    site = load_site(SITE)
     if seed is not None:
         site = replace(site, simulated=replace(site.simulated or Simulated(), seed=seed))
     site = replace(site, privacy=replace(site.privacy, key=str(folder / "site.key")))

@@ -21,11 +21,16 @@ from ..evaluate.session import evaluate, in_words, recorded
 EXAMPLE = """
 whowhere evaluate session demo.mcap
 whowhere evaluate session demo.mcap --again --json
+whowhere evaluate gait --seeds 11 12 13
+whowhere evaluate gait-walkers --seeds 1 2 3
 whowhere evaluate radiomap --data ../shared/data/positioning/library_months_01_11.tar.xz
 """
 
 
-EXPERIMENTS = {  # modules of launch/evaluate/ with add_arguments and run
+EXPERIMENTS = {  # modules of launch/evaluate/ with add_arguments and run, - for _
+    "appearance": "people recognised by looks, with and without phones, on real crops or generated days",
+    "gait": "who is recognised by gait, on generated walks",
+    "gait-walkers": "people recognised by radar, on recorded walkers",
     "positioning": "where phones are, on recorded walks",
     "radiomap": "updates of a radio map, on the library data",
 }
@@ -63,14 +68,16 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _experiment(name: str) -> Any:
-    return import_module(f"...evaluate.{name}", __name__)
+    return import_module(f"...evaluate.{name.replace('-', '_')}", __name__)
 
 
 def _fused_anew(session: Session) -> Iterator[tuple[Message, int | None]]:
     """What this version's engine makes of the recorded inputs; the recorded outputs are left out."""
     from ...fusion.engine import Engine
+    from ...nodes.models import models_of
 
-    engine = Engine(session.site())
+    site = session.site()
+    engine = Engine(site, models_of(site, session.models()))
     for record in session.records():
         kind = record.topic.partition("/")[0]
         if kind in OUTPUT_KINDS:

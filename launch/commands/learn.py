@@ -8,12 +8,16 @@ from importlib import import_module
 from typing import Protocol, cast
 
 EXAMPLE = """
+whowhere learn appearance monday.mcap --crops crops/ --out models/
 whowhere learn positioning walks/ --out models/
+whowhere learn gait --generated --out gait/
 whowhere learn radiomap scans.csv --map hall.map --out hall-2.map --report changes.html
 whowhere learn radiomap --from-session walk.mcap --out hall.map
 """
 
 LEARNERS = {  # what: (module below launch/, what it does)
+    "appearance": ("learning_appearance", "how people look at this site, from kept crops and phones"),
+    "gait": ("learning_gait", "how to recognise people by their walk, from generated walks"),
     "positioning": ("learning_positioning", "how to locate phones, from walks with way points"),
     "radiomap": ("learning_radiomap", "keep a radio map true from scans without places, or make the first one"),
 }

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from ...sitefile import Simulated, load_site
 from ..errors import LaunchError
 from ..simulation import Simulation, published_for_simulation, sensed
-from .demo import SITE
+from .demo import SITE, keeping_crops
 
 EXAMPLE = """
 whowhere simulate hour.mcap --seconds 3600 --boxes
@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, metavar="N", help="another world (default: the site's)")
     parser.add_argument("--site", metavar="FILE", help="a site file with simulated sensors (default: the demo's)")
     parser.add_argument("--boxes", action="store_true", help="straight from the world: no bytes, no pixels, fast")
+    parser.add_argument("--crops", metavar="FOLDER", help="keep pictures of people there (docs/appearance.md)")
     parser.add_argument("--json", action="store_true", help="print the figures as one JSON line")
 
 
@@ -38,6 +39,7 @@ def run(args: argparse.Namespace) -> int:
     site = load_site(args.site or SITE)
     if args.seed is not None:
         site = replace(site, simulated=replace(site.simulated or Simulated(), seed=args.seed))
+    site = keeping_crops(site, args.crops)
     if site.simulated is None:
         raise LaunchError(f'{args.site}: has no table "simulated", so there is no world', "whowhere simulate OUT.mcap")
     simulation = Simulation(published_for_simulation(site), Path(args.out))

@@ -1,0 +1,36 @@
+"""What becomes of beliefs and memories when bodies are found, lost and merged: the tracker says what happened, and
+continuity, identities and recognition follow.
+"""
+
+from .changes import Change
+from .continuity import Continuity
+from .identities import Identities
+from .recognition import Recognition
+from .tracks import Tracker
+
+
+def follow(tracker: Tracker, continuity: Continuity, identities: Identities, recognition: Recognition) -> None:
+    """Take the tracker's changes to all who must know."""
+    for change in tracker.take_changes():
+        if change.kind == "born":
+            identities.born(change.number, _parents(change, tracker, continuity, recognition))
+        elif change.kind == "found":
+            identities.found(change.number, _parents(change, tracker, continuity, recognition))
+        elif change.kind == "lost":
+            identities.lost(change.number)
+            continuity.lost(change)
+        else:
+            identities.forget(change.number, heir=change.other)
+            recognition.part(change.number, heir=change.other)
+    for number in continuity.forget(tracker.t_ns):
+        identities.forget(number)
+        recognition.part(number)
+
+
+def _parents(change: Change, tracker: Tracker, continuity: Continuity, recognition: Recognition) -> dict[int, float]:
+    """The probability, per body's number, that a body born or found again is that one: itself, one lost lately, or
+    one not seen when this one was."""
+    itself = [] if change.before is None else [change.before]
+    unseen = [*itself, *tracker.unseen(change.number)]
+    recognition.ask(change.number, [other.number for other in (*continuity.ghosts, *unseen)])
+    return continuity.parents(change, unseen)
