@@ -167,6 +167,7 @@ def test_phones_help_labels_when_looks_are_poor_and_change_nothing_without_phone
         labels = umtf.pseudo_labels(x, world, replace(recipe, level=True), [], 0)
         known = labels != neighbours.NONE
         ami[name] = scoring.mutual_information(labels[known], day.person[known])
+    assert ami["UMTF"] > ami["visual labels"]
     assert ami["owners"] > ami["visual labels"] + 0.1
     alone = umtf.World(world.inputs, day.tracklets, (), day.camera_m, 14.0, 40.0)
     visual, graph = (umtf.pseudo_labels(x, alone, umtf.Recipe(labels=each), [], 0) for each in ("visual", "graph"))
