@@ -21,7 +21,8 @@ FORGET_S = 14 * 86400.0  # shoes and loads change a gait within weeks
 WINDOW_NS = 2_000_000_000
 PAUSE_NS = 3_000_000_000  # a longer pause between windows ends a walk
 GAP_NS = 400_000_000  # frames farther apart do not make one window
-WALKING_M_S, STRAIGHT = 0.5, 0.8  # slower, or not so straight (way made good over way walked), is no window
+WALKING_M_S, STRAIGHT = 0.7, 0.8  # slower, or not so straight (way made good over way walked), is no window,
+STEADY = 0.25  # nor one whose halves differ by more than this share of the speed: who starts or stops walks like nobody
 MOST_WALKS, MOST_WINDOWS = 6, 8  # a portrait keeps the newest
 
 
@@ -88,13 +89,15 @@ class Frames(msgspec.Struct):
         return self.t_ns[-1] - self.t_ns[0] >= WINDOW_NS
 
     def velocity(self) -> Floats | None:
-        """(2,) m/s of a straight walk; None of anything else."""
-        places = np.array(self.place)
-        elapsed_s = (self.t_ns[-1] - self.t_ns[0]) / 1e9
-        made_good = places[-1] - places[0]
-        walked = float(np.hypot(*np.diff(places[::5], axis=0).T).sum()) if len(places) > 5 else 0.0
-        far = float(np.hypot(*made_good))
-        return made_good / elapsed_s if far >= max(STRAIGHT * walked, WALKING_M_S * elapsed_s) else None
+        """(2,) m/s of a straight and steady walk; None of anything else."""
+        places, middle = np.array(self.place), len(self.place) // 2
+        times_s = (np.array(self.t_ns) - self.t_ns[0]) / 1e9
+        whole, first, second = (
+            (places[b] - places[a]) / max(times_s[b] - times_s[a], 0.1) for a, b in ((0, -1), (0, middle), (middle, -1))
+        )
+        speed, halves = float(np.hypot(*whole)), [float(np.hypot(*half)) for half in (first, second)]
+        is_straight = speed >= max(STRAIGHT * sum(halves) / 2, WALKING_M_S)
+        return whole if is_straight and abs(halves[0] - halves[1]) <= STEADY * speed else None
 
 
 class Walks(msgspec.Struct):
