@@ -2,7 +2,7 @@
 hard guess. Knows bodies only; what the answer means for names is in identities.py.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -54,13 +54,16 @@ class Continuity:
         self.ghosts = [ghost for ghost in self.ghosts if ghost.lost_ns >= horizon]
         return gone
 
-    def parents(self, born: Change, unseen: Sequence[Change] = ()) -> dict[int, float]:
+    def parents(
+        self, born: Change, unseen: Sequence[Change] = (), alike: Callable[[int], float | None] = lambda _: None
+    ) -> dict[int, float]:
         """For a body just found: the probability, per lost body's number, that it is that one. `unseen` are bodies
-        not given up yet, as they are believed to be now."""
+        not given up yet, as they are believed to be now; alike: nats by which it looks like a number's body rather
+        than like somebody else, None where that is for the histograms to say."""
         ghosts = [*self.ghosts, *map(_ghost_of, unseen)]
         if not ghosts:
             return {}
-        odds = np.array([self._odds(ghost, born) for ghost in ghosts])
+        odds = np.array([self._odds(ghost, born, alike(ghost.number)) for ghost in ghosts])
         share = RETURN_PRIOR * odds / (RETURN_PRIOR * odds.sum() + (1 - RETURN_PRIOR) * STRANGER_DENSITY)
         return {ghost.number: float(p) for ghost, p in zip(ghosts, share, strict=True) if p > 1e-3}
 
@@ -69,17 +72,17 @@ class Continuity:
         return {ghost.number: _place(ghost, t_ns) for ghost in self.ghosts}
 
     @staticmethod
-    def _odds(ghost: Ghost, born: Change) -> float:
+    def _odds(ghost: Ghost, born: Change, nats: float | None) -> float:
         """The density (per m2) of finding the lost body here, times what its looks say."""
         mean, spread = _place(ghost, born.t_ns)
         spread = spread + born.covariance[:2, :2]
         apart = born.mean[:2] - mean
         distance2 = float(apart @ np.linalg.solve(spread, apart))
         density = np.exp(-0.5 * distance2) / (2 * np.pi * np.sqrt(np.linalg.det(spread)))
-        if ghost.looks.any() and born.looks.any():
+        if nats is None and ghost.looks.any() and born.looks.any():
             distance = float(bhattacharyya(ghost.looks[None], born.looks[None])[0, 0])
-            density *= np.exp(LOOKS_SCALE * (LOOKS_LIKE - distance))
-        return float(density)
+            nats = LOOKS_SCALE * (LOOKS_LIKE - distance)
+        return float(density * np.exp(nats or 0.0))
 
     def state(self) -> dict[str, Any]:
         return {

@@ -227,7 +227,7 @@ class Engine:
         self._identities.pass_time(elapsed_s, {**positions, **gone}, self._tracker.distinct())
         self._recognition.weigh(t_ns, self._identities)
         answer = self._identities.answer()
-        self._recognition.settle(t_ns, answer)
+        self._recognition.settle(t_ns, answer, self._tracker)
         events = self._naming.update(SOURCE, t_ns, self._names, answer)
         self._clocks.see(t_ns, self._carried())
         events.extend(self._clocks.take_warnings(SOURCE, t_ns))

@@ -33,4 +33,6 @@ def _parents(change: Change, tracker: Tracker, continuity: Continuity, recogniti
     itself = [] if change.before is None else [change.before]
     unseen = [*itself, *tracker.unseen(change.number)]
     recognition.ask(change.number, [other.number for other in (*continuity.ghosts, *unseen)])
-    return continuity.parents(change, unseen)
+    if change.kind == "found":  # its own portrait is of who it was taken for
+        return continuity.parents(change, unseen)
+    return continuity.parents(change, unseen, lambda other: recognition.alike(change.number, other))

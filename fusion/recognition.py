@@ -71,6 +71,11 @@ class Recognition:
         if self.looks:
             self.looks.ask(number, list(others))
 
+    def alike(self, number: int, other: int) -> float | None:
+        """Nats by which two bodies look like one person, by a model that was learnt; None where there is none, or too
+        little was seen of either."""
+        return self.looks.alike(number, other) if self.looks else None
+
     def part(self, number: int, heir: int = 0) -> None:
         """A body has gone for good, or is `heir`."""
         for witness in self._witnesses:
@@ -89,9 +94,10 @@ class Recognition:
             for who in np.flatnonzero(nats.any(axis=1)).tolist():
                 identities.weigh(who, nats[who])
 
-    def settle(self, t_ns: int, answer: Answer) -> None:
-        """Who is who now: whose portraits these are."""
+    def settle(self, t_ns: int, answer: Answer, tracker: Tracker) -> None:
+        """Who is who now: whose portraits these are. What was a false alarm leaves none."""
         for witness in self._witnesses:
+            witness.keep(tracker.number.tolist(), answer.bodies + answer.lost)
             witness.settle(t_ns, answer.bodies, answer.probability)
 
     def state(self) -> dict[str, Any]:
@@ -108,7 +114,7 @@ class Recognition:
 
 
 def _alone(tracker: Tracker) -> dict[int, int]:
-    """The numbers of the confirmed bodies with nobody near, and their rows."""
+    """The numbers of the bodies with nobody near, and their rows."""
     gaps = np.linalg.norm(tracker.mean[:, None, :2] - tracker.mean[None, :, :2], axis=2)
-    rows = np.flatnonzero(((gaps < ALONE_M).sum(axis=1) == 1) & tracker.confirmed)
+    rows = np.flatnonzero((gaps < ALONE_M).sum(axis=1) == 1)
     return {int(tracker.number[row]): int(row) for row in rows}

@@ -67,11 +67,11 @@ class Resemblance:
         return np.array([self._one(query, gallery) for gallery in galleries])
 
     def _one(self, query: list[Look], gallery: Sequence[list[Look]]) -> float:
-        found = [self._pair(query, portrait) for portrait in gallery]
+        found = [self.pair(query, portrait) for portrait in gallery]
         said = np.array([nats for nats in found if nats is not None])
         return float(np.log(np.exp(said).mean())) if len(said) else 0.0
 
-    def _pair(self, query: list[Look], portrait: list[Look]) -> float | None:
+    def pair(self, query: list[Look], portrait: list[Look]) -> float | None:
         """The mean over the pairs of cameras that saw them; pairs of the same camera alone where there are any."""
         pairs: dict[bool, list[float]] = {True: [], False: []}
         for a in query:
@@ -94,8 +94,8 @@ class AppearanceEvidence(Galleries[list[Look]]):
     """Portraits of looks. `see` is fed with what cameras saw of bodies, `nats` says what it means."""
 
     def __init__(self, identities: int, model: LooksModel) -> None:
-        self.model = model
-        super().__init__(identities, Resemblance(model), list, MOST_NATS, FORGET_S)
+        self.model, self._resemblance = model, Resemblance(model)
+        super().__init__(identities, self._resemblance, list, MOST_NATS, FORGET_S)
 
     def see(self, number: int, camera: str, descriptor: NDArray[np.floating], t_ns: int) -> None:
         """A camera has seen a body, alone and large enough: its `descriptor` (D,), all 0 where its crop was no good."""
@@ -110,6 +110,13 @@ class AppearanceEvidence(Galleries[list[Look]]):
                 look.mean, look.count = look.mean + share * (fresh - look.mean), look.count + 1
                 return
         looks.append(Look(camera, fresh, 1))
+
+    def alike(self, number: int, other: int) -> float | None:
+        """Nats by which two bodies look like one person; None by histograms alone, which are continuity's own, and
+        where too little was seen of either."""
+        if self.model.label == HISTOGRAM or number not in self.bodies or other not in self.bodies:
+            return None
+        return self._resemblance.pair(self.bodies[number].content, self.bodies[other].content)
 
     def state(self) -> dict[str, Any]:
         return {"label": self.model.label, **super().state()}

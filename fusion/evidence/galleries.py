@@ -96,6 +96,11 @@ class Galleries(Generic[Content]):
             if portrait and t_ns - portrait.seen_ns <= EVERY_NS:
                 portrait.weights = probability[:, column].copy()
 
+    def keep(self, *numbers: Sequence[int]) -> None:
+        """Forget the bodies that are none of these: they were never believed, or their part has been told."""
+        known = {number for each in numbers for number in each}
+        self.bodies = {number: portrait for number, portrait in self.bodies.items() if number in known}
+
     def part(self, number: int, heir: int = 0) -> None:
         """A body has gone for good, or is `heir` and always was: its portrait joins those of the gone, or is dropped
         for the heir's."""
