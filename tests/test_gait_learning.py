@@ -41,7 +41,7 @@ def test_onnx_is_torch():
     pair = Pair().eval()
     walks = generated(4, 2, 5, TRAINING)
     card = {"name": "gait", "version": "0", "latent": 16, "numbers": []}
-    calibration = {"scale": 1.0, "least": -8.0, "most": 8.0, "walks_alike": 0.2, "windows_alike": 0.7}
+    calibration = {"scale": 1.0, "least": -8.0, "most": 8.0, "walks_alike": 0.2, "per_walk": 0.0, "windows_alike": 0.7}
     model = model_of(
         {kind: exported(getattr(pair, kind), kind) for kind in INPUTS}, {**card, "calibration": calibration}
     )

@@ -164,7 +164,7 @@ def calibration(model: GaitModel, signed: Sequence[dict[str, Signed]]) -> dict[s
 
 def believed(model: GaitModel, signed: dict[str, Signed], kind: str, walks: tuple[int, ...], size: int) -> Beliefs:
     matrix = pair_ratios(*signed["radar"].of(*walks), *signed[kind].of(*walks))
-    return beliefs(model.calibrated(matrix), size, 3000, 0)
+    return beliefs(model.calibrated(matrix, len(walks), np.array(len(walks))), size, 3000, 0)
 
 
 def conditions(model: GaitModel, seeds: Sequence[int]) -> dict[str, str]:

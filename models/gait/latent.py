@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 F64 = NDArray[np.float64]
 
+MOST_WALKS = 4
+
 
 def evidence(eta: NDArray, precision: NDArray) -> F64:
     """(...,) log of what the population expects of a signature (...,K), up to a constant of the walk's own."""
@@ -29,6 +31,13 @@ def share_of(walks: int, alike: float) -> float:
     """What the sum of several walks' signatures counts for: walks of one person by one kind of sensor err alike, as it
     were, so that three say less than three times as much. alike 0: each says something new, 1: all say the same."""
     return 1.0 / (1.0 + (max(walks, 1) - 1) * alike)
+
+
+def added(query_walks: int, walks: NDArray, per_walk: float) -> F64:
+    """(G,) nats that joined signatures' ratios lack: people are not quite Gaussian, and the more walks are joined the
+    more it shows. Counts beyond four walks a side add no more."""
+    mean = (min(query_walks, MOST_WALKS) + np.minimum(np.asarray(walks, np.float64), MOST_WALKS)) / 2
+    return per_walk * (mean - 1.0)
 
 
 def pair_ratios(etas: NDArray, precisions: NDArray, others: NDArray, other_precisions: NDArray) -> F64:

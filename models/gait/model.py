@@ -44,11 +44,12 @@ class Signature(NamedTuple):
 
 
 class Gallery(NamedTuple):
-    """Signatures made ready to be asked often: (G,K) each, and which of them are this model's (G,)."""
+    """Signatures made ready to be asked often: (G,K) each, which of them are this model's (G,), of how many walks."""
 
     eta: F64
     precision: F64
     is_ours: NDArray[np.bool_]
+    walks: NDArray[np.int64]
 
 
 class GaitModel:
@@ -60,6 +61,7 @@ class GaitModel:
         self._sessions = dict(sessions)
         said = card["calibration"]
         self._scale, self._least, self._most = float(said["scale"]), float(said["least"]), float(said["most"])
+        self._per_walk = float(said["per_walk"])
         self._walks_alike, self._windows_alike = float(said["walks_alike"]), float(said["windows_alike"])
 
     @property
@@ -140,6 +142,7 @@ class GaitModel:
             share * np.array(eta, np.float64).reshape(shape),
             share * np.array(precision, np.float64).reshape(shape),
             is_ours,
+            np.array([each.walks for each in signatures], np.int64),
         )
 
     def ratios(self, query: Signature, gallery: Sequence[Signature] | Gallery) -> F64:
@@ -154,11 +157,12 @@ class GaitModel:
         share = self._share(query)
         eta, precision = share * query.eta.astype(np.float64), share * query.precision.astype(np.float64)
         plain = latent.ratios(eta, precision, ready.eta, ready.precision)
-        return np.where(ready.is_ours, self.calibrated(plain), 0.0)
+        return np.where(ready.is_ours, self.calibrated(plain, query.walks, ready.walks), 0.0)
 
-    def calibrated(self, log_ratios: F64) -> F64:
-        """What ratios are worth: scaled, and held between bounds that no two seconds can exceed."""
-        return np.clip(self._scale * log_ratios, self._least, self._most)
+    def calibrated(self, log_ratios: F64, query_walks: int, walks: NDArray) -> F64:
+        """What ratios are worth: scaled, put right for the number of walks, and held between bounds."""
+        added = latent.added(query_walks, walks, self._per_walk)
+        return np.clip(self._scale * log_ratios + added, self._least, self._most)
 
     def probabilities(self, query: Signature, gallery: Sequence[Signature] | Gallery, known: float = 0.5) -> F64:
         """(G+1,) who the query is: each of the gallery, and last nobody of it. known: how likely beforehand that it is
