@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from whowhere.fusion.changes import Change
+from whowhere.fusion.continuity import Continuity
 from whowhere.fusion.evidence.appearance import LEAST_SIGHTINGS, MOST_NATS, AppearanceEvidence, Histograms
 from whowhere.fusion.evidence.gait import GaitEvidence
 from whowhere.fusion.evidence.galleries import AGAIN_S, MOST_PORTRAITS, Galleries
@@ -208,3 +210,29 @@ def test_a_state_with_half_a_window_goes_on_where_it_was() -> None:
     assert not evidence.bodies[1].content.windows
     anew.load(evidence.state())
     assert anew.bodies[1].content.frames["camera"].t_ns == evidence.bodies[1].content.frames["camera"].t_ns
+
+
+class Learnt(Histograms):
+    """The same comparison under another name, as if it had been learnt."""
+
+    label = "looks:1"
+
+
+def test_stitching_asks_learnt_looks_where_there_are_any() -> None:
+    plain, learnt = AppearanceEvidence(1, Histograms()), AppearanceEvidence(1, Learnt())
+    for evidence in (plain, learnt):
+        for number, clothes in ((1, RED), (2, RED), (3, BLUE)):
+            looked(evidence, number, clothes, S)
+    assert plain.alike(1, 2) is None  # histograms are continuity's own
+    same, other = learnt.alike(1, 2), learnt.alike(1, 3)
+    assert same is not None
+    assert other is not None
+    assert same > 2.0 > -2.0 > other
+    assert learnt.alike(1, 9) is None
+    ghost = Change("lost", 1, S, S, np.zeros(4), np.eye(4), np.zeros(256))
+    born = Change("born", 2, 2 * S, 2 * S, np.zeros(4), np.eye(4), np.zeros(256))
+    continuity = Continuity()
+    continuity.lost(ghost)
+    chances = [continuity.parents(born, (), lambda _, nats=nats: nats)[1] for nats in (same, None, other)]
+    assert chances == sorted(chances, reverse=True)
+    assert chances[0] > chances[2]
