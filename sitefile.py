@@ -7,7 +7,7 @@ frame is right-handed, z up, floor at z = 0. Nothing here opens a device or look
 
 import re
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
@@ -25,6 +25,7 @@ Name: TypeAlias = Annotated[str, Meta(pattern=r"^[^/\x00-\x1f]{1,64}$")]
 Point2: TypeAlias = tuple[float, float]
 Point3: TypeAlias = tuple[float, float, float]
 
+MODELS = ("radiomap", "positioning", "appearance", "gait")
 SHIPPED = "shipped"  # as a model: the one that comes with whowhere
 SIMULATED = "simulated"  # as a port or source: the sensor's virtual twin, wired up by launch
 
@@ -250,6 +251,10 @@ class Site(_Table, frozen=True, kw_only=True):
         _require_unique("device", (d.lower() for identity in self.identities for d in identity.devices))
         if any(identity.name == "unknown" for identity in self.identities):
             raise ValueError('name = "unknown" is what whowhere calls people it does not know: choose another name')
+        for name in self.models:
+            if name not in MODELS:
+                near = get_close_matches(name, MODELS, n=1, cutoff=0.5)
+                raise ValueError(f"models.{name}: no such model; {_meant(near, MODELS)}")
         _require_unique("token", (phone.token for phone in self.phones if phone.token))
         names = {identity.name: identity.consent for identity in self.identities}
         for phone in self.phones:
@@ -353,14 +358,17 @@ def _explain(error: msgspec.ValidationError, document: dict[str, Any], text: str
     if unknown := _UNKNOWN.match(reason):
         key = unknown[1]
         near = get_close_matches(key, _keys_at(path), n=1, cutoff=0.5)
-        hint = f'did you mean "{near[0]}"?' if near else f"known keys: {', '.join(_keys_at(path))}"
-        return f"{file}:{_line_of(text, key)}: {_join(label, key)}: unknown key, {hint}"
+        return f"{file}:{_line_of(text, key)}: {_join(label, key)}: unknown key, {_meant(near, _keys_at(path))}"
     if missing := _MISSING.match(reason):
         return f'{file}: {label or "the file"}: the key "{missing[1]}" is missing'
     last = path.rsplit(".", 1)[-1].split("[")[0]
     shown = "" if isinstance(value, dict | list) or value is None else f" = {value!r}"
     line = f":{_line_of(text, last)}" if last else ""
     return f"{file}{line}: {label}{shown}: {reason}" if label else f"{file}: {reason}"
+
+
+def _meant(near: Sequence[str], known: Sequence[str]) -> str:
+    return f'did you mean "{near[0]}"?' if near else f"known keys: {', '.join(known)}"
 
 
 def _look_up(document: Any, path: str) -> tuple[Any, str]:

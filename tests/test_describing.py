@@ -90,3 +90,8 @@ def test_a_disk_that_takes_nothing_is_counted(tmp_path: Path) -> None:
     keep(keeper, S)
     keeper.write()
     assert keeper.counters["crops_lost"] == 1
+
+
+def test_a_model_of_a_kind_that_there_is_not_is_refused_with_the_nearest() -> None:
+    with pytest.raises(ValueError, match=r'models\.gaits: no such model; did you mean "gait"\?'):
+        replace(PLAIN, models={"gaits": SHIPPED})

@@ -56,8 +56,8 @@ def test_files_that_are_missing_are_named(tmp_path: Path) -> None:
     site.write_text(TEXT.replace("iwr6843_oob_10hz.cfg", "mine.cfg"))
     with pytest.raises(SiteError, match=r'radars.radar-1.config = "mine.cfg": no such file'):
         load_site(site)
-    site.write_text(TEXT + '\n[models]\nreid = "reid.onnx"\n')
-    with pytest.raises(SiteError, match=r'models.reid = "reid.onnx": no such file'):
+    site.write_text(TEXT + '\n[models]\nappearance = "reid.json"\n')
+    with pytest.raises(SiteError, match=r'models.appearance = "reid.json": no such file'):
         load_site(site)
 
 

@@ -9,6 +9,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
+from ...nodes.models import models_of
 from ...sitefile import SIMULATED, Camera, Homography, Radar, Site, Sniffer, load_site
 from ..errors import LaunchError
 
@@ -80,6 +81,13 @@ def describe_site(site: Site) -> Iterator[str]:
     )
     if site.phones:
         yield from _describe_phones(site)
+    models = models_of(site)
+    if models.appearance:
+        yield f"  looks: {models.appearance.label}"
+    if models.gait:
+        yield f"  gait: {models.gait.label}"
+    if site.learning.crops:
+        yield f"  cameras keep pictures of people in {site.learning.folder} for {site.learning.keep_days:g} days"
     yield f"  other phones: {'only counted' if site.privacy.unenrolled == 'count' else 'a pseudonym of the day'}"
     yield f"  bus tcp://{site.bus.host}:{site.bus.port}, page http://{site.page.host}:{site.page.port}/"
     if not (site.radars or site.cameras):
