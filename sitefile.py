@@ -217,7 +217,7 @@ class Learning(_Table, frozen=True, kw_only=True):
 class Simulated(_Table, frozen=True, kw_only=True):
     """The virtual world behind sensors whose source is "simulated"."""
 
-    seed: int = 1
+    seed: Annotated[int, Meta(ge=0)] = 1
     people: Annotated[int, Meta(ge=0, le=200)] = 6
     strangers: Annotated[int, Meta(ge=0, le=500)] = 1
     device_offset_db: NotNegative = 4.0
@@ -428,7 +428,8 @@ def _with_paths_from(folder: Path, site: Site, file: str) -> Site:
         radars.append(replace(radar, config=str(found)))
     for name, model in site.models.items():
         if model != SHIPPED and not (folder / model).is_file():
-            raise SiteError(f'{file}: models.{name} = "{model}": no such file beside the site file')
+            hint = f'; "{SHIPPED}" takes the one that comes with whowhere' if name in ("appearance", "gait") else ""
+            raise SiteError(f'{file}: models.{name} = "{model}": no such file beside the site file{hint}')
     gateway = site.gateway
     for name in ("certificate", "key"):
         if (pem := getattr(gateway, name)) is not None:

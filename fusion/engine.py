@@ -101,9 +101,10 @@ class Engine:
     @property
     def counters(self) -> dict[str, int]:
         """What became of every measurement: used, reordered, too_late, future, clock, too_soon and unknown per
-        source, gated_out."""
+        source, gated_out; and what the witnesses that remember know."""
         gated = {"gated_out": self._tracker.gated_out} if self._tracker.gated_out else {}
-        return {**self._reorder.counters, **self._clocks.counters, **self._counters, **gated}
+        heard = {**self._reorder.counters, **self._clocks.counters, **self._counters}
+        return {**heard, **gated, **self._recognition.counters}
 
     def begin(self, t_ns: int, restored_from: str = "") -> list[Message]:
         """What a process says when it starts: a `started` event and a checkpoint to verify its recording from."""

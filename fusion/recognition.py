@@ -35,6 +35,17 @@ class Recognition:
         self.gait = GaitEvidence(identities, models.gait) if models.gait and "gait" in heard else None
         self._witnesses = [witness for witness in (self.looks, self.gait) if witness]
 
+    @property
+    def counters(self) -> dict[str, int]:
+        """Per witness the portraits of bodies gone, and how often it said something."""
+        named = [("appearance", self.looks), ("gait", self.gait)]
+        return {
+            f"{what}:{name}": count
+            for name, witness in named
+            if witness and witness.told + len(witness.gone)
+            for what, count in (("portraits", len(witness.gone)), ("recognised", witness.told))
+        }
+
     def see(self, frame: CameraFrame | RadarFrame, seen: Detections, tracker: Tracker) -> None:
         """What a sensor saw of the bodies it was just given to, of those alone: a neighbour would be in their boxes."""
         alone = _alone(tracker)

@@ -20,6 +20,7 @@ from ..models.appearance.model import SHIPPED, AppearanceModel, ModelError, load
 from ..models.appearance.tracklets import Trajectory
 from ..nodes.session import Session
 from ..sitefile import Camera, Site
+from .arguments import natural
 from .errors import LaunchError
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--generated", action="store_true", help="learn from a made-up day instead")
     parser.add_argument("--generic", action="store_true", help="train the network to start from, on drawn people")
-    parser.add_argument("--seed", type=int, default=0, help="of the training, and of the made-up day (default 0)")
+    parser.add_argument("--seed", type=natural, default=0, help="of the training, and of the made-up day (default 0)")
     parser.add_argument("--backbone", choices=("edge", "resnet50"), default="edge", help="the network (default edge)")
     parser.add_argument("--weights", metavar="FILE", help="a torch state dict of one's own for it to start from")
     parser.add_argument("--name", default="site", help='of the model (default "site")')

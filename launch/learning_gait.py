@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..models.gait.model import CARD, save_model
+from .arguments import natural, positive
 from .errors import LaunchError
 
 HELD_OUT = 300  # people to calibrate by
@@ -23,9 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", metavar="FOLDER", required=True, help=f"where to write radar.onnx, camera.onnx, {CARD}"
     )
-    parser.add_argument("--people", type=int, help="generated people to train on")
-    parser.add_argument("--steps", type=int, help="of training")
-    parser.add_argument("--seed", type=int, default=0, help="of people, walks and first weights (default 0)")
+    parser.add_argument("--people", type=positive, help="generated people to train on")
+    parser.add_argument("--steps", type=positive, help="of training")
+    parser.add_argument("--seed", type=natural, default=0, help="of people, walks and first weights (default 0)")
     parser.add_argument("--version", default="1", help="of the model (default 1)")
     parser.add_argument("--mission", action="store_true", help="train Mission's network: rf.onnx, vis.onnx, pair.onnx")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -33,11 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     if not args.generated:
-        raise LaunchError(
-            "gait is learnt from generated walks: say so", "whowhere learn gait --generated --out models/"
-        )
-    if min(args.people or 20, 20) < 20 or (args.steps or 1) < 1:
-        raise LaunchError("--people must be 20 or more, --steps 1 or more", "whowhere learn gait --help")
+        raise LaunchError("gait is learnt from generated walks: say so", "whowhere learn gait --generated --out gait/")
+    if args.people is not None and args.people < 20:
+        raise LaunchError("--people must be 20 or more", "whowhere learn gait --help")
     try:
         import torch  # noqa: F401
     except ImportError as error:

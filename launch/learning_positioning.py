@@ -17,6 +17,7 @@ from ..models.positioning.learning import Choice, choose, learnt_map, measured_m
 from ..models.positioning.mtloc_model import ModelError, MtlocModel, model_of, save_model
 from ..models.positioning.walks import Walk, WalkError, split
 from ..models.radiomap.maps import FingerprintMap, load_map, save_map
+from .arguments import natural
 from .errors import LaunchError
 from .recorded_walks import walks_in
 
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--freeze", action="store_true", help="leave that branch as it is")
     parser.add_argument("--epochs", type=int, default=30, help="passes over the training windows (default 30)")
     parser.add_argument("--held-out", type=float, default=0.25, help="share of the walks to judge by (default 0.25)")
-    parser.add_argument("--seed", type=int, default=0, help="of the split and the first weights (default 0)")
+    parser.add_argument("--seed", type=natural, default=0, help="of the split and the first weights (default 0)")
     parser.add_argument("--name", default="site", help='of map and model (default "site")')
     parser.add_argument("--version", default="1", help="of map and model (default 1)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")

@@ -11,21 +11,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..models.appearance.crops import SUFFIX, Crops, jpeg_of, save_crops
-from ..sitefile import Learning
+from ..sitefile import Learning, SiteError
 
 FILE_NS = 60_000_000_000
 
 
+def require_folder(learning: Learning) -> None:
+    """Raise SiteError where the folder for crops cannot be had, before anybody waits for pictures."""
+    try:
+        Path(learning.folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SiteError(
+            f"learning.folder = {learning.folder!r} cannot be a folder for crops: {error.strerror}"
+        ) from error
+
+
 class CropKeeper:
-    """One camera's. counters: crops_kept, crops_lost (the disk is full, or not ours), crop_files_expired."""
+    """One camera's. Raises SiteError for a folder that cannot be had."""
 
     def __init__(self, learning: Learning, camera: str) -> None:
+        require_folder(learning)
         self._learning, self._camera = learning, camera
         self._folder = Path(learning.folder)
         self._kept: list[tuple[int, NDArray[np.float32], bytes]] = []
         self._size = (0, 0)
         self._last_ns = 0
-        self.counters = {"crops_kept": 0, "crops_lost": 0, "crop_files_expired": 0}
+        self._counts = {"crops_kept": 0, "crops_lost": 0, "crop_files_expired": 0}
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """crops_kept, crops_waiting for their file, crops_lost (the disk is full, or not ours), crop_files_expired."""
+        return {**self._counts, "crops_waiting": len(self._kept)}
 
     def keep(
         self,
@@ -50,10 +66,10 @@ class CropKeeper:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             save_crops(crops, self._folder / f"{self._camera}-{times[0]}{SUFFIX}")
-            self.counters["crops_kept"] += len(jpegs)
+            self._counts["crops_kept"] += len(jpegs)
             self._expire(times[-1])
         except OSError:
-            self.counters["crops_lost"] += len(jpegs)
+            self._counts["crops_lost"] += len(jpegs)
         self._kept = []
 
     def _expire(self, t_ns: int) -> None:
@@ -62,4 +78,4 @@ class CropKeeper:
             written = path.name.removesuffix(SUFFIX).rpartition("-")[2]
             if written.isdigit() and int(written) < oldest_ns:
                 path.unlink(missing_ok=True)
-                self.counters["crop_files_expired"] += 1
+                self._counts["crop_files_expired"] += 1

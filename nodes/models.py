@@ -41,7 +41,7 @@ def appearance_of(site: Site) -> AppearanceModel | None:
 
 def gait_of(site: Site) -> GaitModel | None:
     """What knows people by their walk; None where the site names no model. Raises SiteError."""
-    return _loaded(site, "gait", lambda card: load_gait(card.parent))
+    return _loaded(site, "gait", load_gait)
 
 
 def _loaded(site: Site, name: str, load: Callable[[Path], Model]) -> Model | None:

@@ -80,16 +80,21 @@ def test_crops_are_kept_a_file_a_minute_and_go_by_themselves(tmp_path: Path) -> 
     assert [len(crops.jpegs) for crops in crops_in(tmp_path)] == [3]
     keep(keeper, 3 * 86400 * S)
     keep(keeper, 3 * 86400 * S + FILE_NS)
-    assert keeper.counters == {"crops_kept": 5, "crops_lost": 0, "crop_files_expired": 1}
+    assert keeper.counters == {"crops_kept": 5, "crops_lost": 0, "crop_files_expired": 1, "crops_waiting": 0}
     assert len(crops_in(tmp_path)) == 1
 
 
 def test_a_disk_that_takes_nothing_is_counted(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    keeper = CropKeeper(Learning(crops=True, folder=str(tmp_path / "file")), "hall")
+    folder = tmp_path / "crops"
+    keeper = CropKeeper(Learning(crops=True, folder=str(folder)), "hall")
     keep(keeper, S)
+    assert keeper.counters["crops_waiting"] == 1
+    folder.rmdir()
+    folder.write_text("")
     keeper.write()
     assert keeper.counters["crops_lost"] == 1
+    with pytest.raises(SiteError, match=r"learning\.folder = .* cannot be a folder"):
+        CropKeeper(Learning(crops=True, folder=str(folder)), "hall")
 
 
 def test_a_model_of_a_kind_that_there_is_not_is_refused_with_the_nearest() -> None:

@@ -72,6 +72,7 @@ class Galleries(Generic[Content]):
         self._most_nats, self._forget_s, self._counts_lost = most_nats, forget_s, counts_lost
         self.bodies: dict[int, Portrait[Content]] = {}
         self.gone: list[Portrait[Content]] = []
+        self.told = 0  # how often something was said of a body
 
     def of(self, number: int, t_ns: int, is_news: bool = True) -> Content:
         """The content of a body's portrait, to be filled with what was just seen of it; is_news: it says more now."""
@@ -126,6 +127,7 @@ class Galleries(Generic[Content]):
             portrait.said, portrait.said_ns = ratio, t_ns
             if change.any():
                 news[number] = change
+        self.told += len(news)
         return news
 
     def _ratio(self, portrait: Portrait[Content], known: Sequence[Portrait[Content]], t_ns: int) -> Floats:
@@ -150,11 +152,13 @@ class Galleries(Generic[Content]):
         return float(np.exp(-max(t_ns - portrait.seen_ns, 0) / 1e9 / self._forget_s))
 
     def state(self) -> dict[str, Any]:
-        return {"bodies": [self._packed(p) for p in self.bodies.values()], "gone": [self._packed(p) for p in self.gone]}
+        bodies, gone = ([self._packed(p) for p in each] for each in (self.bodies.values(), self.gone))
+        return {"bodies": bodies, "gone": gone, "told": self.told}
 
     def load(self, state: dict[str, Any]) -> None:
         self.bodies = {p.number: p for p in map(self._unpacked, state["bodies"])}
         self.gone = [self._unpacked(packed) for packed in state["gone"]]
+        self.told = state["told"]
 
     def _packed(self, p: Portrait[Content]) -> list[Any]:
         return [p.number, self._likeness.pack(p.content), p.weights, p.said, p.seen_ns, p.said_ns, p.news_ns, p.asked]

@@ -8,9 +8,10 @@ A session (.mcap): what was recorded, how long, and how it ended.
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 from ...nodes.models import models_of
-from ...sitefile import SIMULATED, Camera, Homography, Radar, Site, Sniffer, load_site
+from ...sitefile import SIMULATED, Camera, Homography, Radar, Site, Sniffer, Witness, load_site
 from ..errors import LaunchError
 
 EXAMPLE = """
@@ -86,6 +87,8 @@ def describe_site(site: Site) -> Iterator[str]:
         yield f"  looks: {models.appearance.label}"
     if models.gait:
         yield f"  gait: {models.gait.label}"
+    if silent := [name for name in get_args(Witness) if name not in site.fusion.evidence]:
+        yield f"  fusion.evidence leaves out {', '.join(silent)}: not heard"
     if site.learning.crops:
         yield f"  cameras keep pictures of people in {site.learning.folder} for {site.learning.keep_days:g} days"
     yield f"  other phones: {'only counted' if site.privacy.unenrolled == 'count' else 'a pseudonym of the day'}"

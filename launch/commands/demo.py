@@ -17,7 +17,9 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from ...nodes.crop_keeping import require_folder
 from ...sitefile import Learning, Simulated, Site, load_site
+from ..arguments import natural
 from ..listening import Listener
 from ..memory import memory_by_process
 from ..processes import process_table
@@ -43,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, metavar="N", help="end by itself after N seconds")
     parser.add_argument("--json", action="store_true", help="print the figures as a last JSON line")
     parser.add_argument("--no-browser", action="store_true", help="only print the page's address")
-    parser.add_argument("--seed", type=int, metavar="N", help="another world (default 1)")
+    parser.add_argument("--seed", type=natural, metavar="N", help="another world (default 1)")
     parser.add_argument("--record", metavar="FILE", help="record the session to FILE")
     parser.add_argument("--port", type=int, metavar="P", help="the page's port (default 8010, or a free one)")
     parser.add_argument("--phones", action="store_true", help="with phones that send their own sensors (docs/phone.md)")
@@ -87,8 +89,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def keeping_crops(site: Site, folder: str | None) -> Site:
-    """The same site, whose cameras keep pictures of people in `folder`."""
-    return replace(site, learning=Learning(crops=True, folder=str(Path(folder).resolve()))) if folder else site
+    """The same site, whose cameras keep pictures of people in `folder`. Raises SiteError where that can be none."""
+    if folder is None:
+        return site
+    learning = Learning(crops=True, folder=str(Path(folder).resolve()))
+    require_folder(learning)
+    return replace(site, learning=learning)
 
 
 @contextlib.contextmanager

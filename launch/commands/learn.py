@@ -1,4 +1,5 @@
-"""Learn what the running system uses from what was recorded: a radio map from scans, a locator from walks.
+"""Learn what the running system uses from what was recorded: radio maps, locators, how people look; gait from
+generated walks.
 
 Each thing that can be learnt is a row of the table below: a module of launch/ with add_arguments and run.
 """

@@ -18,6 +18,7 @@ from ...models.gait.identification import Beliefs, beliefs, ranked
 from ...models.gait.latent import pair_ratios, share_of
 from ...models.gait.model import SHIPPED, GaitError, GaitModel, load_model
 from ...models.gait.walkset import TOLD, WalkSet, told_only
+from ..arguments import natural
 from ..errors import LaunchError
 from ..generated_gaits import Conditions, generated
 
@@ -60,7 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", metavar="FOLDER", default=str(SHIPPED), help="a gait model (default: the shipped one)"
     )
-    parser.add_argument("--seeds", type=int, nargs="+", default=[11, 12, 13, 14, 15], help="of the people and walks")
+    parser.add_argument(
+        "--seeds", type=natural, nargs="+", default=[11, 12, 13, 14, 15], help="of the people and walks"
+    )
     parser.add_argument(
         "--mission", action="store_true", help="train and score Mission and its ablations (needs torch)"
     )

@@ -19,6 +19,7 @@ from ...models.positioning.live import PhoneLocator
 from ...models.positioning.smoothing import Trace, traced
 from ...models.positioning.walks import Walk, radio_map_of, split
 from ...models.radiomap.knn import Locator
+from ..arguments import natural
 from ..recorded_walks import walks_in
 
 DEFAULT = Path(__file__).resolve().parents[3] / "shared" / "data" / "positioning" / "mall_walks_B1.tar.xz"
@@ -32,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data", metavar="PATH", nargs="+", default=[str(DEFAULT)], help="walks: files, folder, archive"
     )
     parser.add_argument("--mtloc", action="store_true", help="train and score MTLoc too (needs torch)")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="of MTLoc's splits and weights")
+    parser.add_argument("--seeds", type=natural, nargs="+", default=[1, 2, 3], help="of MTLoc's splits and weights")
     parser.add_argument("--generated", action="store_true", help="transfer on generated rounds instead (needs torch)")
     parser.add_argument(
         "--transfer", metavar="PATH", nargs="+", help="MTLoc's motion branch to and from these walks instead (torch)"

@@ -18,6 +18,7 @@ from ...models.radiomap.knn import Locator
 from ...models.radiomap.maps import FingerprintMap
 from ...models.radiomap.rehearsal import Rehearsal, tried
 from ...models.radiomap.scans import Scans
+from ..arguments import natural
 from ..errors import LaunchError
 from .library import DEFAULT, NAMES, Library, Month
 
@@ -32,7 +33,7 @@ Row = dict[str, object]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", metavar="PATH", default=str(DEFAULT), help="the library data")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="of churn and draws")
+    parser.add_argument("--seeds", type=natural, nargs="+", default=[1, 2, 3], help="of churn and draws")
     parser.add_argument("--months", type=int, nargs="+", default=list(range(2, 12)), help="months to score")
     parser.add_argument("--churn", type=float, nargs="+", default=[0.0, 0.5, 0.9], help="forced churn")
     parser.add_argument("--every", type=int, default=1, help="take every N-th test scan")

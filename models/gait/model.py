@@ -15,21 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import latent
+from .card import FORMAT, GaitError, read_card
 from .windows import Camera, CameraTensors, Radar, RadarTensors, aligned, camera_tensors, radar_tensors
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
-FORMAT = "whowhere gait 1"
 SHIPPED = Path(__file__).parent
 CARD, RADAR, CAMERA = "gait.json", "radar.onnx", "camera.onnx"
-NEEDED = ("format", "name", "version", "sha256", "latent", "numbers", "calibration")
 GALLERY_MOST = 10_000
 INPUTS = {"radar": RadarTensors._fields, "camera": CameraTensors._fields}
-
-
-class GaitError(ValueError):
-    """What is wrong with a gait model's files or with what it was asked, in one sentence."""
 
 
 class Signature(NamedTuple):
@@ -189,24 +184,21 @@ class GaitModel:
         return ours
 
 
-def load_model(folder: str | Path = SHIPPED) -> GaitModel:
-    """The model of a folder with radar.onnx, camera.onnx and the card gait.json. Raises GaitError, naming the file."""
-    folder = Path(folder)
-    try:
-        card = json.loads((folder / CARD).read_text("utf-8"))
-        contents = {kind: (folder / name).read_bytes() for kind, name in (("radar", RADAR), ("camera", CAMERA))}
-    except OSError as error:
-        raise GaitError(f"{error.filename} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise GaitError(f"{folder / CARD} is no card: {error}") from error
-    if not isinstance(card, dict) or card.get("format") != FORMAT:
-        raise GaitError(f"{folder / CARD} is no card of a gait model")
-    if lacks := [key for key in NEEDED if key not in card]:
-        raise GaitError(f'{folder / CARD} lacks "{lacks[0]}"')
-    for kind, content in contents.items():
-        if hashlib.sha256(content).hexdigest() != card["sha256"].get(kind):
-            name = folder / f"{kind}.onnx"
-            raise GaitError(f"{name} is not the file its card describes (sha256 differs): take both from one training")
+def load_model(path: str | Path = SHIPPED) -> GaitModel:
+    """The model of a card (radar.onnx and camera.onnx lie beside it), or of a folder whose card is gait.json. Raises
+    GaitError, naming the file."""
+    path = Path(path)
+    card_file = path / CARD if path.is_dir() else path
+    card = read_card(card_file)
+    contents = {}
+    for kind, name in (("radar", RADAR), ("camera", CAMERA)):
+        file = card_file.with_name(name)
+        try:
+            contents[kind] = file.read_bytes()
+        except OSError as error:
+            raise GaitError(f"{file} cannot be read: {error.strerror}") from error
+        if hashlib.sha256(contents[kind]).hexdigest() != card["sha256"].get(kind):
+            raise GaitError(f"{file} is not the file its card describes (sha256 differs): take both from one training")
     return model_of(contents, card)
 
 
