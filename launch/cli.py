@@ -21,7 +21,7 @@ COMMANDS = {
     "simulate": "write a simulated session faster than real time",
     "evaluate": "score a session against its ground truth",
     "report": "write one HTML page about a session, with its plots",
-    "learn": "learn what the system uses from what was recorded: the radio map of a site",
+    "learn": "learn what the system uses from what was recorded: radio maps, looks, gait",
     "deploy": "give the running site another radio map, on trial",
     "calibrate": "find out where a sensor stands or how well it hears, from a session in which people walked",
     "bench": "run a benchmark of the source checkout",
