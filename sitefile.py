@@ -223,6 +223,7 @@ class Simulated(_Table, frozen=True, kw_only=True):
     device_offset_db: NotNegative = 4.0
     shadowing_db: NotNegative = 4.0
     blocking: bool = True
+    own_gaits: bool = False  # draw everybody's own swing of legs and arms: HOG finds such walkers a little less often
     radar_points: Positive = 9.0  # that a person walking 3 m away returns a frame, in the mean
 
 

@@ -4,11 +4,13 @@ Bodies are thick limbs in perspective, with a gait, clothes and skin, drawn far 
 Good enough for a gradient detector and a colour histogram; not a picture of anybody, and without shadows or faces.
 """
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .cast import Body
+from .cast import Body, settings
 from .gait import Gait
 from .optics import NEAREST_M, View
 from .plan import Floats
@@ -22,7 +24,8 @@ NOISE_BGR = 2.0  # standard deviation of the sensor's noise
 NOISE_SHIFT_PX = 64  # one grain larger than the picture is shifted about from frame to frame
 BAND_ROWS = 40  # of the room painted at a time: whole-picture float arrays would take 100 MB for a moment
 SWING_RAD = 0.38  # of ordinary legs at an easy walk
-ARM_SHARE, USUAL_KNEE_RAD = 0.8, 1.05
+ARM_SHARE, USUAL_STEP, USUAL_KNEE_RAD = 0.8, 0.41, 1.05
+USUAL_SWING_RAD = 0.9 * SWING_RAD / ARM_SHARE  # of the upper arms
 BRUSH_BITS = 4  # sub-pixel bits of cv2's drawing
 
 # A standing body in shares of its height: joint heights, half widths, limb thicknesses.
@@ -40,6 +43,7 @@ class Painter:
         cv2.setNumThreads(1)  # the other cores are for what watches
         self.world = world
         self.view = view
+        self._gaits = [body.gait if settings(world.site).own_gaits else usual(body.gait) for body in world.bodies]
         rng = np.random.default_rng([world.seed, 40])
         self._room = _paint_room(view, world, rng)
         size = (view.size[1] + NOISE_SHIFT_PX, view.size[0] + NOISE_SHIFT_PX, 3)
@@ -59,7 +63,7 @@ class Painter:
         return np.asarray(cv2.subtract(cv2.add(image, self._brighter[part]), self._darker[part]), np.uint8)
 
     def _draw(self, image: Image, body: Body, crowd: Crowd, row: int) -> None:
-        joints = pose_of(body.gait, crowd.heading[row], crowd.phase[row], np.hypot(*crowd.velocity[row]))
+        joints = pose_of(self._gaits[row], crowd.heading[row], crowd.phase[row], np.hypot(*crowd.velocity[row]))
         places = joints + np.array([*crowd.position[row], 0.0])
         pixels, depth = self.view.project(places)
         if depth.min() < NEAREST_M:
@@ -95,7 +99,7 @@ def pose_of(gait: Gait, heading_rad: float, phase: float, speed_m_s: float) -> F
     phase is in gait cycles. Proportions are those that the HOG detector finds; how far legs and arms swing and knees
     bend is the person's."""
     effort = min(speed_m_s / 1.1, 1.2)
-    legs = SWING_RAD * gait.step_m / (0.41 * gait.height_m)
+    legs = SWING_RAD * gait.step_m / (USUAL_STEP * gait.height_m)
     arms, knees = ARM_SHARE * gait.swing_rad, gait.knee_rad / USUAL_KNEE_RAD
     joints = np.zeros((16, 3))  # columns: ahead, left, up, in shares of the height
     for leg, arm, toes, sign in ((0, 6, 14, 1.0), (3, 9, 15, -1.0)):
@@ -118,6 +122,11 @@ def pose_of(gait: Gait, heading_rad: float, phase: float, speed_m_s: float) -> F
     ahead = np.array([np.cos(heading_rad), np.sin(heading_rad), 0.0])
     left = np.array([-np.sin(heading_rad), np.cos(heading_rad), 0.0])
     return (joints[:, :1] * ahead + joints[:, 1:2] * left + joints[:, 2:] * [0.0, 0.0, 1.0]) * gait.height_m
+
+
+def usual(gait: Gait) -> Gait:
+    """The same body, walking as everybody does."""
+    return replace(gait, step_m=USUAL_STEP * gait.height_m, swing_rad=USUAL_SWING_RAD, knee_rad=USUAL_KNEE_RAD)
 
 
 class _Brush:
