@@ -14,7 +14,6 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from ..arguments import natural
 from ..errors import LaunchError
 
 EXAMPLE = """
@@ -32,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", nargs="?", help=f"one of: {names}")
     parser.add_argument("--json", action="store_true", help='print {"bench": NAME, "rows": [...]}')
     parser.add_argument("--runs", metavar="N", type=int, help="evloc: simulated runs a point")
-    parser.add_argument("--seed", metavar="N", type=natural, help="evloc: of the first run")
+    parser.add_argument("--seed", metavar="N", type=int, help="evloc: of the first run")
     parser.add_argument("--jobs", metavar="N", type=int, help="evloc: processes that share the work")
     parser.add_argument("--plots", metavar="FOLDER", help="evloc, fusion: write the plots there (needs matplotlib)")
     parser.add_argument("--report", metavar="FILE", help="evloc: write the tables into this Markdown file")
