@@ -206,7 +206,7 @@ class Privacy(_Table, frozen=True, kw_only=True):
 
 class Learning(_Table, frozen=True, kw_only=True):
     """What camera nodes keep for learning, on their own machine: nothing, unless `crops` is true. Small pictures of
-    people, one a person every `every_s`, in `folder`, for `keep_days`."""
+    people, those of one frame every `every_s`, in `folder`, for `keep_days`."""
 
     crops: bool = False
     folder: str = "crops"

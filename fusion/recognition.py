@@ -48,6 +48,8 @@ class Recognition:
 
     def see(self, frame: CameraFrame | RadarFrame, seen: Detections, tracker: Tracker) -> None:
         """What a sensor saw of the bodies it was just given to, of those alone: a neighbour would be in their boxes."""
+        if not self._witnesses or (isinstance(frame, RadarFrame) and not self.gait):
+            return
         alone = _alone(tracker)
         if isinstance(frame, RadarFrame):
             if self.gait:

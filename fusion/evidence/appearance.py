@@ -95,7 +95,7 @@ class AppearanceEvidence(Galleries[list[Look]]):
 
     def __init__(self, identities: int, model: LooksModel) -> None:
         self.model, self._resemblance = model, Resemblance(model)
-        super().__init__(identities, self._resemblance, list, MOST_NATS, FORGET_S)
+        super().__init__(identities, self._resemblance, list, MOST_NATS, FORGET_S, label=model.label)
 
     def see(self, number: int, camera: str, descriptor: NDArray[np.floating], t_ns: int) -> None:
         """A camera has seen a body, alone and large enough: its `descriptor` (D,), all 0 where its crop was no good."""
@@ -117,14 +117,6 @@ class AppearanceEvidence(Galleries[list[Look]]):
         if self.model.label == HISTOGRAM or number not in self.bodies or other not in self.bodies:
             return None
         return self._resemblance.pair(self.bodies[number].content, self.bodies[other].content)
-
-    def state(self) -> dict[str, Any]:
-        return {"label": self.model.label, **super().state()}
-
-    def load(self, state: dict[str, Any]) -> None:
-        """Portraits of another model cannot be compared with this one's: they are left out."""
-        if state["label"] == self.model.label:
-            super().load(state)
 
 
 def _alike(first: Floats, second: Floats) -> float:

@@ -149,7 +149,7 @@ class GaitEvidence(Galleries[Walks]):
 
     def __init__(self, identities: int, model: GaitLike) -> None:
         self.model = model
-        super().__init__(identities, Stride(model), Walks, MOST_NATS, FORGET_S, counts_lost=True)
+        super().__init__(identities, Stride(model), Walks, MOST_NATS, FORGET_S, counts_lost=True, label=model.label)
 
     def look(
         self, number: int, camera: str, profile: NDArray[np.float32], height_m: float, place: Floats, t_ns: int
@@ -190,14 +190,6 @@ class GaitEvidence(Galleries[Walks]):
             walks.windows = []
         walks.windows = [*walks.windows, made][-MOST_WINDOWS:]
         walks.sensor, walks.until_ns = sensor, t_ns
-
-    def state(self) -> dict[str, Any]:
-        return {"label": self.model.label, **super().state()}
-
-    def load(self, state: dict[str, Any]) -> None:
-        """Portraits of another model cannot be compared with this one's: they are left out."""
-        if state["label"] == self.model.label:
-            super().load(state)
 
 
 def _times(frames: Frames) -> Floats:

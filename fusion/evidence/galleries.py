@@ -2,8 +2,8 @@
 
 A portrait is one body's. When its body has gone it stays, with the probability that it was of each identity, as
 published when the body was last seen; an identity's gallery is every portrait, each as far as it is believed to be
-theirs (the responsibilities of an expectation-maximisation, found forwards in time: the association of UMTF's section
-4.2 made soft). So a wrong name never becomes a gallery of its own, only as much of one as it was believed.
+theirs (the responsibilities of an expectation-maximisation, found forwards in time). So a wrong name never becomes a
+gallery of its own, only as much of one as it was believed.
 
 A body is never compared with its own portrait, nor with one that continuity has already asked about it: what has been
 said once is not said again. All that a witness says of a body is one log-likelihood ratio, which is corrected as the
@@ -57,7 +57,8 @@ class Galleries(Generic[Content]):
     """The portraits of the bodies there are, by number, and those of bodies gone, oldest first.
 
     most_nats: what may be said of one body. forget_s: portraits older than about this say nothing any more.
-    counts_lost: bodies lost a moment ago are compared with, too, where continuity asks nothing of the kind."""
+    counts_lost: bodies lost a moment ago are compared with, too, where continuity asks nothing of the kind. label: of
+    the model behind; portraits of another one cannot be compared and are not loaded."""
 
     def __init__(
         self,
@@ -67,9 +68,11 @@ class Galleries(Generic[Content]):
         most_nats: float,
         forget_s: float,
         counts_lost: bool = False,
+        label: str = "",
     ) -> None:
         self._identities, self._likeness, self._blank = identities, likeness, blank
         self._most_nats, self._forget_s, self._counts_lost = most_nats, forget_s, counts_lost
+        self._label = label
         self.bodies: dict[int, Portrait[Content]] = {}
         self.gone: list[Portrait[Content]] = []
         self.told = 0  # how often something was said of a body
@@ -153,9 +156,11 @@ class Galleries(Generic[Content]):
 
     def state(self) -> dict[str, Any]:
         bodies, gone = ([self._packed(p) for p in each] for each in (self.bodies.values(), self.gone))
-        return {"bodies": bodies, "gone": gone, "told": self.told}
+        return {"label": self._label, "bodies": bodies, "gone": gone, "told": self.told}
 
     def load(self, state: dict[str, Any]) -> None:
+        if state["label"] != self._label:
+            return
         self.bodies = {p.number: p for p in map(self._unpacked, state["bodies"])}
         self.gone = [self._unpacked(packed) for packed in state["gone"]]
         self.told = state["told"]
