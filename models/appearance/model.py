@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..onnx_session import NotOnnx, open_session
 from .likeness import F64, ModelError, likeness_of
 from .stripes import F32, Image, stripes
 from .stripes import SIZE as STRIPES_SIZE
@@ -147,14 +148,10 @@ def crop_px_of(card: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def _session(content: bytes, crop_px: tuple[int, int], path: str | Path) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
     try:
-        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime has a dozen kinds for a damaged file
-        raise ModelError(f"{path} is no ONNX model, or a damaged one") from error
+        session = open_session(content)
+    except NotOnnx as error:
+        raise ModelError(f"{path} is {error}") from error
     takes = {each.name: list(each.shape[1:]) for each in session.get_inputs()}
     if takes != {"crops": [3, crop_px[1], crop_px[0]]} or [o.name for o in session.get_outputs()] != ["embedding"]:
         raise ModelError(

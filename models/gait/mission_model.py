@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..onnx_session import open_session
+
 F32 = NDArray[np.float32]
 
 PARTS = ("rf", "vis", "pair")
@@ -19,14 +21,7 @@ class MissionModel:
     """Sessions of the files rf, vis and pair."""
 
     def __init__(self, contents: Mapping[str, bytes]) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._run: dict[str, Any] = {
-            part: onnxruntime.InferenceSession(contents[part], options, providers=["CPUExecutionProvider"])
-            for part in PARTS
-        }
+        self._run: dict[str, Any] = {part: open_session(contents[part]) for part in PARTS}
 
     def heard(self, points: F32, mask: F32) -> F32:
         """Point tokens (T,N,256) of one radar window: points (T,N,5), mask (T,N)."""

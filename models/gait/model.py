@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..onnx_session import NotOnnx, open_session
 from . import latent
 from .card import FORMAT, GaitError, read_card
 from .windows import Camera, CameraTensors, Radar, RadarTensors, aligned, camera_tensors, radar_tensors
@@ -224,14 +225,10 @@ def _chunks(inputs: dict[str, F32], size: int = 256) -> Iterator[dict[str, F32]]
 
 
 def _session(content: bytes, kind: str) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
     try:
-        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime has a dozen kinds for a damaged file
-        raise GaitError(f"the {kind} network is no ONNX model, or a damaged one") from error
+        session = open_session(content)
+    except NotOnnx as error:
+        raise GaitError(f"the {kind} network is {error}") from error
     takes = {each.name for each in session.get_inputs()}
     if takes != set(INPUTS[kind]):
         raise GaitError(f"the {kind} network takes {sorted(takes)}, not {sorted(INPUTS[kind])}")

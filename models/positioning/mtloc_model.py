@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...messages import PhoneBatch
+from ..onnx_session import NotOnnx, open_session
 from ..radiomap.knn import Fix
 from .mtloc_windows import SCAN_MAX_AGE_S, SENSORS, STEPS, magnitudes, scaled, wifi_vector
 
@@ -136,14 +137,10 @@ def save_model(content: bytes, card: Mapping[str, Any], path: str | Path) -> Non
 
 
 def _session(content: bytes, width: int, path: Path) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
     try:
-        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime has a dozen kinds for a damaged file
-        raise ModelError(f"{path} is no ONNX model, or a damaged one") from error
+        session = open_session(content)
+    except NotOnnx as error:
+        raise ModelError(f"{path} is {error}") from error
     shapes = {each.name: each.shape for each in session.get_inputs()}
     if set(shapes) != {"wifi", "imu", "mag"}:
         raise ModelError(f"{path} takes {sorted(shapes)}, not wifi, imu and mag: it is no MTLoc model")
