@@ -6,6 +6,7 @@ tracker has one verb, `update(detections)`; what was born, lost and merged is in
 
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +16,8 @@ from .detections import Detections
 from .geometry import Floats
 from .kalman import VELOCITY_DECAY_S, begin, innovation, predict, update
 from .looks import CARRIED_S, LOOKS_LIKE, bhattacharyya, looks_cost
+from .sureness import Sureness, births, doubt
+from .twins import Twins
 
 SECOND_NS = 1_000_000_000
 GATE = 15.0  # of the squared Mahalanobis distance; 13.8 is 99.9 %, the rest is for boxes around half a body
@@ -32,10 +35,6 @@ FOUND_S = 0.7  # a body unseen for longer may be somebody else when it is seen a
 LOST_S = 12.0  # a confirmed body that nobody could see for this long is lost
 MISSED_S = 6.0  # and one that cameras looked at for this long in vain
 LONGEST_LOOK_S = 0.5  # what one frame may add to that
-TWIN_M, TWIN_S = 0.9, 1.0  # two bodies this near for this long that no sensor ever saw apart are one,
-TWIN_LOOKS = 0.5  # if they look alike (Bhattacharyya distance);
-TWIN_BLIND_M = 0.5  # where a radar alone knows one of them, they must be nearer
-APART_MEMORY_S = 6.0
 
 
 class Tracker:
@@ -60,30 +59,48 @@ class Tracker:
         self.paired: list[tuple[int, int]] = []  # of the last update: numbers of bodies, and rows of their detections
         self.gated_out = 0
         self._next = 1
-        self._apart: dict[tuple[int, int], int] = {}  # pairs a sensor saw in one frame, and when
-        self._near: dict[tuple[int, int], int] = {}  # pairs close together, and since when
+        self._twins = Twins()
+        self._sureness = Sureness()
         self._looked_ns: dict[str, int] = {}  # per camera, when it last looked
 
     def update(self, seen: Detections) -> None:
         """Move on to the detections' time, give each to its body, begin and end bodies."""
         self.advance(seen.t_ns)
-        certain = (seen.position, seen.covariance)
-        bodies, rows = match(self._costs(seen, *certain), NEW_BODY_COST)
-        self._absorb(seen, *certain, bodies, rows)
-        if seen.loose is not None:
-            others, more = match(self._loose_costs(seen, bodies, rows), NEW_BODY_COST)
-            self._absorb(seen, *seen.loose, others, more)
-            bodies, rows = np.append(bodies, others), np.append(rows, more)
+        share = self._sureness.of(seen.source, seen.score) if seen.sees else np.ones(len(seen))
+        seen = msgspec.structs.replace(seen, weight=seen.weight * births(share))
+        bodies, rows = self._pair(seen, doubt(share))
         self.paired = [(int(self.number[body]), int(row)) for body, row in zip(bodies, rows, strict=True)]
         self._miss(seen, bodies)
-        self._remember_apart(seen.t_ns, bodies)
+        self._twins.see(seen.t_ns, self.number[bodies])
         spare = seen.weight > 0
         spare[rows] = False
         self._begin(seen, self._not_twice(seen, np.flatnonzero(spare), bodies))
         self._confirm(seen.t_ns)
+        if seen.sees:
+            self._sureness.learn(seen.source, seen.score[rows[self.confirmed[bodies]]])
         if seen.histogram is not None:
             self._untangle(bodies)
         self._merge_twins(seen.t_ns)
+
+    def _pair(self, seen: Detections, doubts: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Give detections to bodies: rows of both. Bodies that are believed choose first, also among what may be a
+        misjudged extent of theirs: half a body's box would else nourish a second body behind the first."""
+        certain = (seen.position, seen.covariance)
+        costs = self._costs(seen, *certain) + doubts
+        first = match(np.where(self.confirmed[:, None], costs, np.inf), NEW_BODY_COST)
+        self._absorb(seen, *certain, *first)
+        pairs = [first]
+        if seen.loose is not None:
+            second = match(self._loose_costs(seen, *first) + doubts, NEW_BODY_COST)
+            self._absorb(seen, *seen.loose, *second)
+            pairs.append(second)
+        costs[self.confirmed] = np.inf
+        for _, rows in pairs:
+            costs[:, rows] = np.inf
+        third = match(costs, NEW_BODY_COST)
+        self._absorb(seen, *certain, *third)
+        bodies, rows = zip(*pairs, third, strict=True)
+        return np.concatenate(bodies), np.concatenate(rows)
 
     def advance(self, t_ns: int) -> None:
         """Predict to `t_ns` and end what has not been seen for too long."""
@@ -256,41 +273,14 @@ class Tracker:
             self.confirmed[row] = True
             self._report("born", int(row))
 
-    def _remember_apart(self, t_ns: int, bodies: NDArray[np.intp]) -> None:
-        numbers = sorted(int(n) for n in self.number[bodies])
-        for index, first in enumerate(numbers):
-            for second in numbers[index + 1 :]:
-                self._apart[first, second] = t_ns
-        horizon = t_ns - round(APART_MEMORY_S * SECOND_NS)
-        self._apart = {pair: when for pair, when in self._apart.items() if when >= horizon}
-
     def _merge_twins(self, t_ns: int) -> None:
-        """Two sensors that disagree by half a metre make one person into two; time together tells."""
-        near: dict[tuple[int, int], int] = {}
         rows = np.flatnonzero(self.confirmed)
-        gaps = np.linalg.norm(self.mean[rows][:, None, :2] - self.mean[rows][None, :, :2], axis=2)
-        if np.count_nonzero(gaps < TWIN_M) <= len(rows):  # each is near itself
-            self._near = near
-            return
-        known = self.looks[rows].max(axis=1) > 0
-        alike = bhattacharyya(self.looks[rows], self.looks[rows]) < TWIN_LOOKS
-        both = known[:, None] & known[None, :]
-        twins = np.where(both, alike & (gaps < TWIN_M), gaps < TWIN_BLIND_M)
-        absorbed = np.zeros(len(self.number), bool)
-        for i, j in zip(*np.nonzero(np.triu(twins, 1)), strict=True):
-            older, younger = int(rows[i]), int(rows[j])
-            pair = (int(self.number[older]), int(self.number[younger]))
-            since = self._near.get(pair, t_ns)
-            if pair in self._apart or absorbed[older] or absorbed[younger]:
-                continue
-            if t_ns - since >= TWIN_S * SECOND_NS:
-                self._report("merged", younger, other=pair[0])
-                absorbed[younger] = True
-            else:
-                near[pair] = since
-        self._near = near
-        if absorbed.any():
-            self._keep(~absorbed)
+        twins = self._twins.found(t_ns, self.number[rows], self.mean[rows, :2], self.looks[rows])
+        if twins:
+            row_of = {int(number): row for row, number in enumerate(self.number)}
+            for older, younger in twins:
+                self._report("merged", row_of[younger], other=older)
+            self._keep(~np.isin(self.number, [younger for _, younger in twins]))
 
     def _change(self, kind: Kind, row: int, other: int = -1) -> Change:
         return Change(
@@ -314,18 +304,18 @@ class Tracker:
 
     def state(self) -> dict[str, Any]:
         arrays = {name: getattr(self, name) for name in _ARRAYS}
-        pairs = {name: [[*pair, when] for pair, when in getattr(self, name).items()] for name in ("_apart", "_near")}
+        parts = {"twins": self._twins.state(), "sureness": self._sureness.state()}
         plain = {"t_ns": self.t_ns, "gated_out": self.gated_out, "next": self._next, "sources": self.sources}
         plain["looked_ns"] = self._looked_ns
-        return {**arrays, **pairs, **plain}
+        return {**arrays, **parts, **plain}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> "Tracker":
         tracker = cls()
         for name in _ARRAYS:
             setattr(tracker, name, state[name])
-        for name in ("_apart", "_near"):
-            setattr(tracker, name, {(first, second): when for first, second, when in state[name]})
+        tracker._twins.load(state["twins"])
+        tracker._sureness.load(state["sureness"])
         tracker.t_ns, tracker.gated_out, tracker._next = state["t_ns"], state["gated_out"], state["next"]
         tracker._looked_ns = dict(state["looked_ns"])
         tracker.sources = [dict(sources) for sources in state["sources"]]

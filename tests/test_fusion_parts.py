@@ -1,6 +1,5 @@
 """The parts of fusion, each against an oracle or a tiny world."""
 
-from collections.abc import Callable
 from itertools import product
 
 import numpy as np
@@ -9,15 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from whowhere.fusion import state as packing
 from whowhere.fusion.association import match
-from whowhere.fusion.continuity import Continuity
-from whowhere.fusion.detections import CameraView, Detections, RadarView, cluster
+from whowhere.fusion.detections import CameraView, RadarView, cluster
 from whowhere.fusion.evidence.columns import mixed
 from whowhere.fusion.geometry import axes_of, fit_homography, floor_map, radar_to_site, undistorted
 from whowhere.fusion.identities import Answer
 from whowhere.fusion.kalman import begin, predict, update
 from whowhere.fusion.naming import Naming
 from whowhere.fusion.posterior import _exact, _scaled, marginals
-from whowhere.fusion.tracks import Tracker
 from whowhere.fusion.wireless import WirelessGrid, expected_dbm
 from whowhere.messages import CameraFrame, RadarFrame
 from whowhere.sitefile import Area, Camera, Fusion, Homography, Pinhole, Pose, Radar, Sniffer
@@ -134,82 +131,6 @@ def test_the_filter_follows_a_walker() -> None:
     assert mean[0, :2] == pytest.approx(truth[0], abs=0.3)
     assert mean[0, 2:] == pytest.approx([1.2, 0.5], abs=0.4)
     assert (np.linalg.eigvalsh(covariance[0]) > 0).all()
-
-
-def walk(
-    tracker: Tracker,
-    positions: dict[int, list[tuple[float, float]]],
-    source: str = "camera-1",
-    sees: Callable[[np.ndarray], np.ndarray] | None = None,
-) -> None:
-    for t_ms, places in positions.items():
-        count = len(places)
-        tracker.update(
-            Detections(
-                source=source,
-                t_ns=1_000_000_000 + t_ms * 1_000_000,
-                position=np.array(places, float).reshape(count, 2),
-                covariance=np.tile(0.03 * np.eye(2), (count, 1, 1)),
-                score=np.ones(count),
-                sees=sees,
-                weight=np.ones(count),
-            )
-        )
-
-
-def test_two_people_pass_each_other_and_keep_their_numbers() -> None:
-    tracker = Tracker()
-    walk(tracker, {t: [(t / 1000, 2.0), (6 - t / 1000, 3.0)] for t in range(0, 6000, 200)})
-    assert tracker.number[tracker.confirmed].tolist() == [1, 2]
-    assert tracker.mean[0, 0] > 5
-    assert tracker.mean[1, 0] < 1
-
-
-def test_a_missed_person_is_carried_on_and_then_lost() -> None:
-    tracker = Tracker()
-    walk(tracker, {t: [(t / 1000, 2.0)] for t in range(0, 2000, 200)})
-    walk(tracker, {t: [] for t in range(2000, 3600, 200)})
-    assert 2.2 < tracker.mean[0, 0] < 3.2
-    walk(tracker, {t: [] for t in range(3600, 16000, 200)})
-    assert [change.kind for change in tracker.take_changes()] == ["born", "lost"]
-    assert len(tracker.number) == 0
-
-
-def test_a_body_that_a_camera_looks_for_in_vain_is_lost_sooner() -> None:
-    tracker = Tracker()
-    walk(tracker, {t: [(2.0, 2.0)] for t in range(0, 2000, 200)})
-    for t in range(2000, 9000, 200):
-        walk(tracker, {t: []}, sees=lambda position: np.ones(len(position), bool))
-    assert [change.kind for change in tracker.take_changes()] == ["born", "lost"]
-
-
-def test_one_false_alarm_is_nobody() -> None:
-    tracker = Tracker()
-    walk(tracker, {0: [(1, 1)], 200: [], 400: [], 600: [], 800: []})
-    assert tracker.take_changes() == []
-    assert len(tracker.number) == 0
-
-
-def test_one_person_seen_by_two_cameras_half_a_metre_apart_is_one() -> None:
-    tracker = Tracker()
-    for t in range(0, 4000, 200):
-        walk(tracker, {t: [(2 + t / 2000, 2.0)]}, "camera-1")
-        walk(tracker, {t + 90: [(2 + t / 2000, 2.5)]}, "camera-2")
-    assert int(tracker.confirmed.sum()) == 1
-
-
-def test_a_body_that_comes_back_is_probably_the_one_that_was_lost() -> None:
-    tracker, continuity = Tracker(), Continuity()
-    walk(tracker, {t: [(t / 1000, 2.0)] for t in range(0, 2000, 200)})
-    walk(tracker, {t: [] for t in range(2000, 16000, 200)})
-    walk(tracker, {t: [(3.5, 2.2)] for t in range(16000, 17000, 200)})
-    changes = tracker.take_changes()
-    assert [change.kind for change in changes] == ["born", "lost", "born"]
-    continuity.lost(changes[1])
-    near = continuity.parents(changes[2])
-    assert 0.5 < near[1] < 0.99
-    continuity.forget(changes[2].t_ns + 100_000_000_000)
-    assert continuity.parents(changes[2]) == {}
 
 
 def brute_force(belief: np.ndarray) -> np.ndarray:
