@@ -90,7 +90,7 @@ class Tracker:
         first = match(np.where(self.confirmed[:, None], costs, np.inf), NEW_BODY_COST)
         self._absorb(seen, *certain, *first)
         pairs = [first]
-        if seen.loose is not None:
+        if seen.loose is not None and len(first[1]) < min(len(seen), np.count_nonzero(self.confirmed)):
             second = match(self._loose_costs(seen, *first) + doubts, NEW_BODY_COST)
             self._absorb(seen, *seen.loose, *second)
             pairs.append(second)
