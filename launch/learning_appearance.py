@@ -20,7 +20,7 @@ from ..models.appearance.model import SHIPPED, AppearanceModel, ModelError, load
 from ..models.appearance.tracklets import Trajectory
 from ..nodes.session import Session
 from ..sitefile import Camera, Site
-from .arguments import natural
+from .arguments import natural, new_folder
 from .errors import LaunchError
 
 if TYPE_CHECKING:
@@ -35,7 +35,9 @@ LEAST_SD_M, LEAST_SAMPLES = 1.0, 30
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sessions", metavar="SESSION", nargs="*", help="session files (.mcap) of the same site")
     parser.add_argument("--crops", metavar="FOLDER", help="where the cameras kept crops (*.crops.npz)")
-    parser.add_argument("--out", metavar="FOLDER", required=True, help=f"where to write {MODEL}.json and {MODEL}.onnx")
+    parser.add_argument(
+        "--out", type=new_folder, metavar="FOLDER", required=True, help=f"where to write {MODEL}.json and {MODEL}.onnx"
+    )
     parser.add_argument(
         "--in-force", metavar="MODEL", help="the card of the model to be better than (default: shipped)"
     )

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .. import devices
+from ..arguments import new_file
 from ..errors import LaunchError
 
 EXAMPLE = """
@@ -19,7 +20,9 @@ whowhere check site.toml
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--output", metavar="FILE", help="write here; a file that is there already is not touched")
+    parser.add_argument(
+        "--output", type=new_file, metavar="FILE", help="write here; a file that is there already is not touched"
+    )
     parser.add_argument("--name", default="my-site", help="the site's name (default my-site)")
 
 

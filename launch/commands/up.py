@@ -8,6 +8,7 @@ import argparse
 from pathlib import Path
 
 from ...sitefile import load_site
+from ..arguments import new_recording
 from ..processes import process_table
 from ..running import PageWatch, SupervisorHeart, page_url, run_folder, stop_on_signals
 from ..supervisor import Supervisor
@@ -22,7 +23,7 @@ whowhere up site.toml --record today.mcap
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("site", metavar="SITE", help="the site file (TOML; docs/site.md)")
     parser.add_argument("--seconds", type=float, metavar="N", help="end by itself after N seconds")
-    parser.add_argument("--record", metavar="FILE", help="record the session to FILE")
+    parser.add_argument("--record", type=new_recording, metavar="FILE", help="record the session to FILE")
     parser.add_argument("--faults", default="", metavar="SPEC", help="faults of simulated sensors (docs/simulated.md)")
 
 
