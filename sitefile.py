@@ -182,6 +182,12 @@ class Fusion(_Table, frozen=True, kw_only=True):
     rssi_sigma_db: Positive = 3.0
     bias_sigma_db: Positive = 2.0
 
+    def __post_init__(self) -> None:
+        for number, witness in enumerate(self.evidence):
+            if witness in self.evidence[:number]:
+                named = ", ".join(f'"{each}"' for each in self.evidence)
+                raise ValueError(f'evidence = [{named}] names "{witness}" twice; once is enough')
+
 
 class Bus(_Table, frozen=True, kw_only=True):
     """The hub. Subscribers connect to `port`, services (snapshot, clock) to port + 1, publishers to port + 2."""
@@ -338,6 +344,7 @@ def published(site: Site, pseudonym: Callable[[str], str]) -> Site:
 _ADDRESS = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 _WHERE = re.compile(r" - at `\$\.?(.*)`$")
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*?)`")
+_OWN_KEY = re.compile(r"(\w+) = ")  # what a table's own check says begins with the key
 _MISSING = re.compile(r"Object missing required field `(.*?)`")
 
 
@@ -362,6 +369,8 @@ def _explain(error: msgspec.ValidationError, document: dict[str, Any], text: str
         return f"{file}:{_line_of(text, key)}: {_join(label, key)}: unknown key, {_meant(near, _keys_at(path))}"
     if missing := _MISSING.match(reason):
         return f'{file}: {label or "the file"}: the key "{missing[1]}" is missing'
+    if label and (own := _OWN_KEY.match(reason)):
+        return f"{file}:{_line_of(text, own[1])}: {_join(label, reason)}"
     last = path.rsplit(".", 1)[-1].split("[")[0]
     shown = "" if isinstance(value, dict | list) or value is None else f" = {value!r}"
     line = f":{_line_of(text, last)}" if last else ""
