@@ -183,10 +183,8 @@ class Fusion(_Table, frozen=True, kw_only=True):
     bias_sigma_db: Positive = 2.0
 
     def __post_init__(self) -> None:
-        for number, witness in enumerate(self.evidence):
-            if witness in self.evidence[:number]:
-                named = ", ".join(f'"{each}"' for each in self.evidence)
-                raise ValueError(f'evidence = [{named}] names "{witness}" twice; once is enough')
+        if twice := [witness for witness in self.evidence if self.evidence.count(witness) > 1]:
+            raise ValueError(f'evidence = {[*self.evidence]} names "{twice[0]}" twice; once is enough')
 
 
 class Bus(_Table, frozen=True, kw_only=True):
@@ -344,7 +342,6 @@ def published(site: Site, pseudonym: Callable[[str], str]) -> Site:
 _ADDRESS = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 _WHERE = re.compile(r" - at `\$\.?(.*)`$")
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*?)`")
-_OWN_KEY = re.compile(r"(\w+) = ")  # what a table's own check says begins with the key
 _MISSING = re.compile(r"Object missing required field `(.*?)`")
 
 
@@ -369,7 +366,7 @@ def _explain(error: msgspec.ValidationError, document: dict[str, Any], text: str
         return f"{file}:{_line_of(text, key)}: {_join(label, key)}: unknown key, {_meant(near, _keys_at(path))}"
     if missing := _MISSING.match(reason):
         return f'{file}: {label or "the file"}: the key "{missing[1]}" is missing'
-    if label and (own := _OWN_KEY.match(reason)):
+    if label and (own := re.match(r"(\w+) = ", reason)):  # a table's own check, which names its key
         return f"{file}:{_line_of(text, own[1])}: {_join(label, reason)}"
     last = path.rsplit(".", 1)[-1].split("[")[0]
     shown = "" if isinstance(value, dict | list) or value is None else f" = {value!r}"
