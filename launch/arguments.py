@@ -5,6 +5,8 @@ import argparse
 import os
 from pathlib import Path
 
+MOST_S = 1e9  # 30 years: what a time in ns bears
+
 
 def natural(text: str) -> int:
     """A whole number from 0 on, as seeds are. Raises ArgumentTypeError."""
@@ -14,6 +16,17 @@ def natural(text: str) -> int:
 def positive(text: str) -> int:
     """A whole number from 1 on. Raises ArgumentTypeError."""
     return _from(text, 1)
+
+
+def seconds(text: str) -> float:
+    """A time that passes: more than 0 s, and an end. Raises ArgumentTypeError."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= MOST_S:  # NaN neither
+        raise argparse.ArgumentTypeError(f"{text!r} must be a number of seconds, more than 0 and {MOST_S:.0e} at most")
+    return value
 
 
 def new_file(text: str) -> str:

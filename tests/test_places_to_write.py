@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from whowhere.launch import cli
 from whowhere.launch.arguments import new_file, new_folder, new_recording
+from whowhere.launch.running import Recorded
 
 TO_FOLDERS = [
     ("learn", "positioning", "walks/", "--out"),
@@ -92,6 +93,17 @@ def test_what_may_not_be_written_is_said(kind, text: str, in_the_way: Path, monk
     monkeypatch.setattr(os, "access", lambda *_: False)  # nothing is forbidden to root, who may run the tests
     with pytest.raises(argparse.ArgumentTypeError, match=r"you may not write to (folder|taken); name another place"):
         kind(text)
+
+
+def test_a_recording_that_never_began_is_said(in_the_way: Path, capsys: pytest.CaptureFixture[str]):
+    assert str(Recorded(None)) == ""
+    assert not Recorded(None).is_missing()
+    recorded = Recorded("taken")
+    assert str(recorded) == str(in_the_way / "taken-2")
+    assert recorded.is_missing()
+    assert capsys.readouterr().err.startswith(f"whowhere: nothing was recorded to {recorded}: it ended before")
+    Path(str(recorded)).touch()
+    assert not recorded.is_missing()
 
 
 def test_a_site_file_to_put_values_into_must_be_there(in_the_way: Path, capsys: pytest.CaptureFixture[str]):

@@ -5,12 +5,11 @@ Exit status 0: stopped as asked. 1: it could not start, or a process crashed so 
 """
 
 import argparse
-from pathlib import Path
 
 from ...sitefile import load_site
 from ..arguments import new_recording
 from ..processes import process_table
-from ..running import PageWatch, SupervisorHeart, page_url, run_folder, stop_on_signals
+from ..running import PageWatch, Recorded, SupervisorHeart, page_url, run_folder, stop_on_signals
 from ..supervisor import Supervisor
 from ..wiring import require_free, wire
 
@@ -33,8 +32,8 @@ def run(args: argparse.Namespace) -> int:
     stop = stop_on_signals(args.seconds)
     with run_folder() as folder:
         wiring = wire(site, folder, args.faults)
-        record_to = str(Path(args.record).resolve()) if args.record else ""
-        supervisor = Supervisor(process_table(wiring, record_to=record_to))
+        recorded = Recorded(args.record)
+        supervisor = Supervisor(process_table(wiring, record_to=str(recorded)))
         page = PageWatch(page_url(site.page), lambda url: print(f"whowhere up: {url}", flush=True))
         with SupervisorHeart(wiring.public.bus, supervisor) as heart:
 
@@ -43,4 +42,4 @@ def run(args: argparse.Namespace) -> int:
                 heart.beat()
 
             supervisor.run(stop, tick)
-    return 1 if supervisor.given_up else 0
+    return 1 if recorded.is_missing() or supervisor.given_up else 0
