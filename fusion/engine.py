@@ -151,6 +151,7 @@ class Engine:
         self._follow_bodies()
         self._grid.advance(window.t_ns)
         bodies, rows = bodies_of(self._identities, self._tracker), self._confirmed_rows()
+        paths = self._rssi.paths(sniffer, bodies)
         for device, rssi_dbm in zip(window.devices, window.rssi_dbm, strict=True):
             row = self._device_row.get(device)
             if row is None:
@@ -160,13 +161,14 @@ class Engine:
                 continue
             owner = int(self._owner_of[row])
             self._heard[self._names[owner]][window.source] = window.t_ns
-            nats = self._rssi.hear(row, sniffer, float(rssi_dbm), window.t_ns, bodies, self._identities.belief[owner])
+            nats = self._rssi.hear(row, sniffer, float(rssi_dbm), window.t_ns, paths, self._identities.belief[owner])
             self._identities.weigh(owner, nats)
             if (at := rows.get(self._names[owner])) is not None:
                 place, spread = self._tracker.mean[at, :2], self._tracker.covariance[at, :2, :2]
                 self._radio_tuning.calibration.observe(row, sniffer, float(rssi_dbm), place, spread, window.t_ns)
         for miss in self._windows.add(sniffer, window, self._device_row):
-            nats = self._rssi.miss(miss.device, miss.sniffer, miss.packets, miss.t_ns, bodies)
+            missed = self._rssi.paths(miss.sniffer, bodies)
+            nats = self._rssi.miss(miss.device, miss.sniffer, miss.packets, miss.t_ns, missed)
             self._identities.weigh(int(self._owner_of[miss.device]), nats)
 
     def _locate(self, position: PhonePosition) -> None:

@@ -171,6 +171,7 @@ def test_the_likelihood_is_the_engines(monkeypatch: pytest.MonkeyPatch):
     }  # fmt: skip
     for name, value in nothing.items():
         monkeypatch.setattr(rssi, name, value, raising=False)
+    monkeypatch.setattr("whowhere.fusion.paths.BODY_DB", 0.0)
     places = np.array([[0.0, 0.0, 1.1], [10.0, 0.0, 1.1], [5.0, 10.0, 1.1]])
     sniffers = [
         Sniffer(id=f"s{j}", source="simulated", position_m=(x, y, z), reference_dbm=-40.0, path_loss_exponent=2.0)
@@ -193,7 +194,7 @@ def test_the_likelihood_is_the_engines(monkeypatch: pytest.MonkeyPatch):
         covariance = bodies.variance[0][:, None, None] * np.eye(2)
         known = rssi.Bodies(bodies.position[0], covariance, np.zeros(2))
         for j in range(3):
-            nats = engine.hear(0, j, float(reading[j]), (t + 1) * 1_000_000_000, known)
+            nats = engine.hear(0, j, float(reading[j]), (t + 1) * 1_000_000_000, engine.paths(j, known))
             said += float(nats[0] - nats[1])
     belief = matcher.belief[0, 0, 0]
     assert np.log(belief[1] / belief[2]) == pytest.approx(said, rel=1e-6)

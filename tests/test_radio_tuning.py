@@ -74,7 +74,8 @@ def test_learnt_offsets_stay_right_when_the_sniffers_are_retuned(site: Site) -> 
     rssi.add(np.ones((len(rssi.mean), 1)))
     dbm = float(expected_dbm(first, at)[0]) + 5.0
     for second in range(300):
-        rssi.hear(0, 0, dbm, T0 + second * 10 * S, Bodies(at, NEAR_M2[None], np.array([0.5 * second])))
+        body = Bodies(at, NEAR_M2[None], np.array([0.5 * second]))
+        rssi.hear(0, 0, dbm, T0 + second * 10 * S, rssi.paths(0, body))
     before, unheard = rssi.mean[0, 1, 0], rssi.mean[1].copy()
     assert before > 3.0
     louder = tuple(replace(sniffer, reference_dbm=sniffer.reference_dbm + 6.0) for sniffer in site.sniffers)

@@ -69,14 +69,15 @@ def test_silence_alone_tells_a_far_body_from_a_near_one() -> None:
     identities.belief = np.full((1, 3), 1 / 3)
     for second in range(1, 5):
         t_ns = second * 3 * 10**9
-        identities.weigh(0, rssi.hear(0, 0, -66.0, t_ns, two_bodies()))
+        identities.weigh(0, rssi.hear(0, 0, -66.0, t_ns, rssi.paths(0, two_bodies())))
         assert identities.belief[0, 1] == pytest.approx(identities.belief[0, 2], rel=0.05) or second > 1
-        identities.weigh(0, rssi.miss(0, 1, 2, t_ns, two_bodies()))
+        identities.weigh(0, rssi.miss(0, 1, 2, t_ns, rssi.paths(1, two_bodies())))
     assert identities.belief[0, 2] > 0.8 > 0.1 > identities.belief[0, 1]
 
 
 def test_what_is_far_above_the_floor_is_missed_for_no_reason_of_place() -> None:
-    nats = evidence(-150.0).miss(0, 1, 1, 10**10, two_bodies())
+    rssi = evidence(-150.0)
+    nats = rssi.miss(0, 1, 1, 10**10, rssi.paths(1, two_bodies()))
     assert nats == pytest.approx(0.0, abs=1e-6)
     assert log_missed(np.array([100.0]), np.array([25.0]), 1) == pytest.approx(np.log(LOST_SHARE))
     most = log_missed(np.array([100.0]), np.array([25.0]), 1_000)
@@ -93,8 +94,8 @@ def test_a_miss_is_the_less_surprising_the_weaker_the_signal() -> None:
 def test_a_miss_teaches_the_filters_nothing_and_soon_repeated_says_less() -> None:
     rssi = evidence(-60.0)
     before = rssi.mean.copy(), rssi.covariance.copy()
-    first = rssi.miss(0, 1, 2, 10**10, two_bodies())
-    again = rssi.miss(0, 1, 2, 10**10 + HALF_S, two_bodies())
+    first = rssi.miss(0, 1, 2, 10**10, rssi.paths(1, two_bodies()))
+    again = rssi.miss(0, 1, 2, 10**10 + HALF_S, rssi.paths(1, two_bodies()))
     assert (rssi.mean == before[0]).all()
     assert (rssi.covariance == before[1]).all()
     assert (np.abs(first) <= CAP_NATS).all()

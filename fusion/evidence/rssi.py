@@ -15,7 +15,8 @@ import numpy as np
 
 from ...sitefile import Fusion, Sniffer
 from ..geometry import Floats
-from ..wireless import WirelessGrid, distance_m, expected_dbm
+from ..paths import Paths, paths
+from ..wireless import WirelessGrid
 from .columns import Bodies as Bodies
 from .columns import Columns
 from .silence import log_missed
@@ -68,11 +69,15 @@ class RssiEvidence(Columns):
         heard_ns = int(self._heard_ns[device, sniffer])
         return heard_ns > 0 and t_ns - heard_ns < SOONEST_NS
 
+    def paths(self, sniffer: int, bodies: Bodies) -> Paths:
+        """From all bodies to a sniffer, for `hear` and `miss`: the same for all devices of a window."""
+        return paths(self._sniffers[sniffer], bodies)
+
     def sniffer_row(self, source: str) -> int | None:
         return self._row_of.get(source)
 
     def hear(
-        self, device: int, sniffer: int, rssi_dbm: float, t_ns: int, bodies: Bodies, belief: Floats | None = None
+        self, device: int, sniffer: int, rssi_dbm: float, t_ns: int, paths: Paths, belief: Floats | None = None
     ) -> Floats:
         """What one reading says about each body, columns 1..K, in nats against "nobody": (K,). The filters learn; and
         from bodies that the owner is believed to be (1 + K,) also how far signals stray at this site."""
@@ -80,8 +85,8 @@ class RssiEvidence(Columns):
         self._heard_ns[device, sniffer] = t_ns
         unseen_dbm, unseen_db2 = self._grid.expectation(device, sniffer)
         changed = self._pass_time(device, sniffer, elapsed_s, unseen_db2)
-        expected, vague = self._expected(sniffer, bodies, unseen_dbm)
-        seen_by = self._seen_by(sniffer, bodies)
+        expected, vague = _with_nobody(paths, unseen_dbm)
+        seen_by = self._seen_by(sniffer, paths)
         reach = (self.covariance[device] @ seen_by[:, :, None])[:, :, 0]
         error = rssi_dbm - expected - _dot(seen_by, self.mean[device])
         noise = self._scatter_db2() + vague
@@ -101,7 +106,7 @@ class RssiEvidence(Columns):
         nobody -= NOBODY_NATS * min(max(self.stray - NOBODY_STRAY, 0.0), 1.0)
         return self._trust() * np.clip(density[1:] - nobody, -CAP_NATS, CAP_NATS)
 
-    def miss(self, device: int, sniffer: int, packets: int, t_ns: int, bodies: Bodies) -> Floats:
+    def miss(self, device: int, sniffer: int, packets: int, t_ns: int, paths: Paths) -> Floats:
         """What it says about each body (K,), as `hear` does, that a sniffer heard none of the `packets` that others
         did. The filters learn nothing, so that a miss soon after another, in the same shadow, counts for less."""
         elapsed_s = min((t_ns - self._heard_ns[device, sniffer]) / 1e9, 60.0)
@@ -110,8 +115,8 @@ class RssiEvidence(Columns):
         mean, covariance = self.mean[device].copy(), self.covariance[device].copy()
         unseen_dbm, unseen_db2 = self._grid.expectation(device, sniffer)
         self._pass_time(device, sniffer, max(elapsed_s, 0.0), unseen_db2)
-        expected, vague = self._expected(sniffer, bodies, unseen_dbm)
-        seen_by = self._seen_by(sniffer, bodies)
+        expected, vague = _with_nobody(paths, unseen_dbm)
+        seen_by = self._seen_by(sniffer, paths)
         margin = expected + _dot(seen_by, self.mean[device]) - self._sniffers[sniffer].noise_floor_dbm
         noise = self._scatter_db2() + vague
         variance = _dot(seen_by, (self.covariance[device] @ seen_by[:, :, None])[:, :, 0]) + noise
@@ -150,22 +155,12 @@ class RssiEvidence(Columns):
         still = np.exp(-elapsed_s / SHADOWING_S)
         return float(added[0] - (1 - still * still) * SHADOWING_SD_DB**2)
 
-    def _expected(self, sniffer: int, bodies: Bodies, unseen_dbm: float) -> tuple[Floats, Floats]:
-        """Expected power (1 + K,) in dBm without the unknowns, and what the vagueness of the places adds in dB2."""
-        station = self._sniffers[sniffer]
-        slope = 10 * station.path_loss_exponent / np.log(10) / distance_m(station, bodies.position)  # dB per m
-        vague = slope**2 * 0.5 * bodies.covariance.trace(axis1=1, axis2=2)
-        expected = expected_dbm(station, bodies.position)
-        return np.concatenate(([unseen_dbm], expected)), np.concatenate(([0.0], vague))
-
-    def _seen_by(self, sniffer: int, bodies: Bodies) -> Floats:
+    def _seen_by(self, sniffer: int, paths: Paths) -> Floats:
         """How each unknown enters a reading: (1 + K, n). The direction of "nobody" is anything: it is in its walk."""
         count = len(self._sniffers)
-        x, y, _ = self._sniffers[sniffer].position_m
-        bearing = np.arctan2(y - bodies.position[:, 1], x - bodies.position[:, 0]) - bodies.heading
-        rows = np.zeros((1 + len(bearing), 2 * count + 2))
+        rows = np.zeros((1 + len(paths.bearing_rad), 2 * count + 2))
         rows[:, sniffer] = rows[:, count + 2 + sniffer] = 1.0
-        rows[1:, count], rows[1:, count + 1] = np.cos(bearing), np.sin(bearing)
+        rows[1:, count], rows[1:, count + 1] = np.cos(paths.bearing_rad), np.sin(paths.bearing_rad)
         return rows
 
     def leave(self, devices: list[int], position: Floats, share: float) -> None:
@@ -180,6 +175,11 @@ class RssiEvidence(Columns):
     def load(self, state: dict[str, Any]) -> None:
         self.mean, self.covariance = state["mean"], state["covariance"]
         self._heard_ns, self._missed_ns, self.stray = state["heard_ns"], state["missed_ns"], state["stray"]
+
+
+def _with_nobody(paths: Paths, unseen_dbm: float) -> tuple[Floats, Floats]:
+    """Expected power (1 + K,) in dBm and the variance of vague places (1 + K,) in dB2, "nobody" first."""
+    return np.append(unseen_dbm, paths.expected_dbm), np.append(0.0, paths.vague_db2)
 
 
 def _dot(first: Floats, second: Floats) -> Floats:
