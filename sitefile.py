@@ -182,6 +182,10 @@ class Fusion(_Table, frozen=True, kw_only=True):
     rssi_sigma_db: Positive = 3.0
     bias_sigma_db: Positive = 2.0
 
+    def __post_init__(self) -> None:
+        if twice := [witness for witness in self.evidence if self.evidence.count(witness) > 1]:
+            raise ValueError(f'evidence = {[*self.evidence]} names "{twice[0]}" twice; once is enough')
+
 
 class Bus(_Table, frozen=True, kw_only=True):
     """The hub. Subscribers connect to `port`, services (snapshot, clock) to port + 1, publishers to port + 2."""
@@ -362,6 +366,8 @@ def _explain(error: msgspec.ValidationError, document: dict[str, Any], text: str
         return f"{file}:{_line_of(text, key)}: {_join(label, key)}: unknown key, {_meant(near, _keys_at(path))}"
     if missing := _MISSING.match(reason):
         return f'{file}: {label or "the file"}: the key "{missing[1]}" is missing'
+    if label and (own := re.match(r"(\w+) = ", reason)):  # a table's own check, which names its key
+        return f"{file}:{_line_of(text, own[1])}: {_join(label, reason)}"
     last = path.rsplit(".", 1)[-1].split("[")[0]
     shown = "" if isinstance(value, dict | list) or value is None else f" = {value!r}"
     line = f":{_line_of(text, last)}" if last else ""

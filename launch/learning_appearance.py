@@ -20,7 +20,7 @@ from ..models.appearance.model import SHIPPED, AppearanceModel, ModelError, load
 from ..models.appearance.tracklets import Trajectory
 from ..nodes.session import Session
 from ..sitefile import Camera, Site
-from .arguments import natural
+from .arguments import natural, new_folder
 from .errors import LaunchError
 
 if TYPE_CHECKING:
@@ -35,7 +35,9 @@ LEAST_SD_M, LEAST_SAMPLES = 1.0, 30
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sessions", metavar="SESSION", nargs="*", help="session files (.mcap) of the same site")
     parser.add_argument("--crops", metavar="FOLDER", help="where the cameras kept crops (*.crops.npz)")
-    parser.add_argument("--out", metavar="FOLDER", required=True, help=f"where to write {MODEL}.json and {MODEL}.onnx")
+    parser.add_argument(
+        "--out", type=new_folder, metavar="FOLDER", required=True, help=f"where to write {MODEL}.json and {MODEL}.onnx"
+    )
     parser.add_argument(
         "--in-force", metavar="MODEL", help="the card of the model to be better than (default: shipped)"
     )
@@ -64,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         if args.generic:
             return _generic(args)
-        in_force = load_model(args.in_force or SHIPPED / "looks.json")
+        in_force = _in_force(args.in_force)
         learnt = _learnt(args, in_force)
     except (LearningError, CropsError, ModelError) as error:
         raise LaunchError(str(error)) from error
@@ -75,6 +77,16 @@ def run(args: argparse.Namespace) -> int:
     where = f"written to {folder / MODEL}.json" if learnt.written else "nothing is written"
     print(json.dumps(said) if args.json else f"{learnt.reason}\n{where}")
     return 0
+
+
+def _in_force(card: str | None) -> AppearanceModel:
+    """The model to be better than. Raises LaunchError where nothing is there, ModelError where it is no model."""
+    if card and (Path(card).is_dir() or not Path(card).with_suffix(".json").is_file()):
+        raise LaunchError(
+            f"--in-force {card} is no card of an appearance model: name its .json file, such as models/{MODEL}.json",
+            "leave it out to compare with the one that comes with whowhere",
+        )
+    return load_model(card or SHIPPED / "looks.json")
 
 
 def _learnt(args: argparse.Namespace, in_force: AppearanceModel) -> "Learnt":
@@ -117,17 +129,15 @@ def material_of(sessions: Sequence[str], crops_folder: str) -> "Material":
     """What sessions and crops give. Raises LaunchError, CropsError, LearningError."""
     from ..models.appearance.gathering import gather
 
-    messages: list[Message] = []
-    site: Site | None = None
-    for path in sessions:
-        session = Session(Path(path))
-        site = site or session.site()
-        messages += session.messages()
-    if site is None:
+    recorded = [Session(Path(path)) for path in sessions]
+    if not recorded:
         raise LaunchError("no session was given", "whowhere learn appearance --help")
+    site = recorded[0].site()
     floors = {camera.id: floor_of(camera) for camera in site.cameras}
+    crops = crops_in(crops_folder, list(floors))  # first: sessions take longer to read
+    messages = [message for session in recorded for message in session.messages()]
     start_ns, bodies = bodies_of(messages)
-    return gather(crops_in(crops_folder, list(floors)), bodies, trajectories_of(site, messages, start_ns), floors)
+    return gather(crops, bodies, trajectories_of(site, messages, start_ns), floors)
 
 
 def floor_of(camera: Camera) -> "FloorOf":

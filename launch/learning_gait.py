@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..models.gait.model import CARD, save_model
-from .arguments import natural, positive
+from .arguments import natural, new_folder, positive
 from .errors import LaunchError
 
 HELD_OUT = 300  # people to calibrate by
@@ -22,7 +22,11 @@ NAME = "gait-generated"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--generated", action="store_true", help="from generated walks (the only source so far)")
     parser.add_argument(
-        "--out", metavar="FOLDER", required=True, help=f"where to write radar.onnx, camera.onnx, {CARD}"
+        "--out",
+        type=new_folder,
+        metavar="FOLDER",
+        required=True,
+        help=f"where to write radar.onnx, camera.onnx, {CARD}",
     )
     parser.add_argument("--people", type=positive, help="generated people to train on")
     parser.add_argument("--steps", type=positive, help="of training")

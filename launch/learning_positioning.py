@@ -17,7 +17,7 @@ from ..models.positioning.learning import Choice, choose, learnt_map, measured_m
 from ..models.positioning.mtloc_model import ModelError, MtlocModel, model_of, save_model
 from ..models.positioning.walks import Walk, WalkError, split
 from ..models.radiomap.maps import FingerprintMap, load_map, save_map
-from .arguments import natural
+from .arguments import natural, new_folder
 from .errors import LaunchError
 from .recorded_walks import walks_in
 
@@ -27,7 +27,9 @@ MAP_FILE, MODEL_FILE = "positioning.map", "positioning.onnx"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("walks", metavar="WALKS", nargs="+", help="recorded walks: files, folders, archives")
     parser.add_argument("--map", metavar="MAP", help="locate on this radio map (default: one made of the walks)")
-    parser.add_argument("--out", metavar="FOLDER", required=True, help=f"where to write {MAP_FILE} and {MODEL_FILE}")
+    parser.add_argument(
+        "--out", type=new_folder, metavar="FOLDER", required=True, help=f"where to write {MAP_FILE} and {MODEL_FILE}"
+    )
     parser.add_argument(
         "--from", metavar="MODEL", dest="source", help="take over the motion branch of this model (.onnx)"
     )

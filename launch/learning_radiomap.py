@@ -15,7 +15,7 @@ from ..models.radiomap.maps import FingerprintMap, load_map, save_map
 from ..models.radiomap.rehearsal import Rehearsal, tried
 from ..models.radiomap.scans import Scans, scans_from_csv
 from ..nodes.session import Session
-from .arguments import natural
+from .arguments import natural, new_file
 from .errors import LaunchError
 
 KEPT_OLD = 3  # exit status: nothing is wrong with the command, but the old map stays
@@ -29,11 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a csv (t_s, then a column per access point, dBm) or a session (.mcap)",
     )
     parser.add_argument("--map", metavar="MAP", help="the radio map to bring up to date")
-    parser.add_argument("--out", metavar="NEW", required=True, help="the file to write the new map to")
+    parser.add_argument("--out", type=new_file, metavar="NEW", required=True, help="the file to write the new map to")
     parser.add_argument("--from-session", metavar="SESSION", help="make the first map of a site from confirmed people")
     parser.add_argument("--version", metavar="TEXT", help="of the new map (default: the old one's number and one more)")
     parser.add_argument("--seed", type=natural, default=0, help="of what is drawn by chance (default 0)")
-    parser.add_argument("--report", metavar="FILE", help="write a page with heat maps before and after")
+    parser.add_argument("--report", type=new_file, metavar="FILE", help="write a page with heat maps before and after")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 

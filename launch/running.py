@@ -49,6 +49,30 @@ def stop_on_signals(seconds: float | None = None) -> threading.Event:
     return stop
 
 
+class Recorded:
+    """The file that `--record` asks for: where it will be, since none is written over, and whether it came to be."""
+
+    def __init__(self, asked: str | None) -> None:
+        self._path = None
+        if asked:
+            from ..nodes.session import free_path  # here: who does not record need not carry MCAP about
+
+            self._path = free_path(Path(asked).resolve())
+
+    def __str__(self) -> str:
+        """For the recorder; "" where no recording was asked for."""
+        return str(self._path or "")
+
+    def is_missing(self) -> bool:
+        """At the end: says so where there is none."""
+        if self._path is None or self._path.exists():
+            return False
+        print(
+            f"whowhere: nothing was recorded to {self._path}: it ended before the recorder could begin", file=sys.stderr
+        )
+        return True
+
+
 def page_url(page: Page) -> str:
     host = "localhost" if page.host in ("0.0.0.0", "::", "127.0.0.1") else page.host
     return f"http://{host}:{page.port}/"

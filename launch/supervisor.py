@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from typing import Protocol
 
 from . import child
@@ -49,6 +50,7 @@ def spawn(row: Process) -> Handle:
     """Start a row in a fresh interpreter: threads of OpenCV and ZeroMQ do not survive a fork."""
     context = multiprocessing.get_context("spawn")
     process = context.Process(target=child.run, args=(row.module, row.config, os.getpid()), name=row.name)
+    resource_tracker.ensure_running()  # else the first start starts it, and that unblocks both signals again
     # Ctrl-C must not hit the newcomer before it can handle it; it unblocks the signals itself.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:

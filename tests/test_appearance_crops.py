@@ -28,8 +28,13 @@ def test_a_file_gives_back_what_was_kept(tmp_path: Path):
     assert [len(each.jpegs) for each in crops_in(tmp_path)] == [4, 0]
     with pytest.raises(CropsError, match="of these cameras"):
         crops_in(tmp_path, ["roof"])
-    with pytest.raises(CropsError, match="holds no crops"):
+    with pytest.raises(CropsError, match=r"nowhere is not there: the folder into which cameras kept crops"):
         crops_in(tmp_path / "nowhere")
+    with pytest.raises(CropsError, match=r"a.crops.npz is a file, where a folder"):
+        crops_in(tmp_path / "a.crops.npz")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CropsError, match=r"empty holds no crops"):
+        crops_in(tmp_path / "empty")
 
 
 def test_damaged_files_are_refused_in_one_sentence(tmp_path: Path):

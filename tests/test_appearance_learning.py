@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 from whowhere.launch import learning_appearance
 from whowhere.launch.cli import main
+from whowhere.launch.commands.demo import SITE
 from whowhere.models.appearance.model import SHIPPED, load_model, model_of, shipped_model
+from whowhere.nodes.session import SessionWriter
+from whowhere.sitefile import load_site, site_as_json
 
 torch = pytest.importorskip("torch", reason="learning needs the train extra")
 
@@ -95,3 +98,17 @@ def test_the_command(day: learning.Material, tmp_path: Path, monkeypatch: pytest
     assert load_model(tmp_path / "appearance.json").label == "site:1"
     assert main(["learn", "appearance", "--out", str(tmp_path)]) != 0
     assert "needs sessions and the crops" in capsys.readouterr().err
+
+
+def test_what_the_command_cannot_find_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    session, out = tmp_path / "a.mcap", str(tmp_path / "models")
+    SessionWriter(session, site_as_json(load_site(SITE))).close()
+    asked = ["learn", "appearance", str(session), "--out", out, "--crops"]
+    assert main([*asked, str(tmp_path / "nowhere")]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"whowhere learn: {tmp_path}/nowhere is not there: the folder into which cameras kept crops")
+    for wrong in ("nonsense", str(tmp_path), str(session), "."):
+        assert main([*asked, str(tmp_path), "--in-force", wrong]) == 1
+        said = capsys.readouterr().err
+        assert said.startswith(f"whowhere learn: --in-force {wrong} is no card of an appearance model: name its .json")
+    assert not Path(out).exists()

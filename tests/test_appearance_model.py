@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from whowhere.models.appearance import quality
+from whowhere.models.appearance.card import FORMAT, NEEDED
 from whowhere.models.appearance.generated import make_day, owned_truly
 from whowhere.models.appearance.likeness import CHANGED, fitted_line
 from whowhere.models.appearance.model import (
@@ -97,19 +98,39 @@ def test_a_file_that_does_not_fit_is_refused_in_one_sentence(tmp_path: Path):
     for change, said in (
         ({"format": "x"}, "no card of an appearance model"),
         ({"size": 7}, "makes 96 numbers"),
-        ({"lines": {}}, "lacks 'same camera, crop'"),
+        ({"name": ""}, "own.json: name = '' must be a text"),
+        ({"version": 1}, "own.json: version = 1 must be a text"),
+        ({"size": "96"}, "own.json: size = '96' must be a whole number above 0"),
+        ({"lines": 3}, "own.json: lines = 3 must be a table"),
+        ({"lines": {}}, 'own.json: lines."same camera, crop" = None must be two numbers'),
+        ({"lines": card["lines"] | {"other camera, mean": 3}}, 'lines."other camera, mean" = 3 must be two numbers'),
+        ({"lines": card["lines"] | {"other camera, mean": [1, "x"]}}, "must be two numbers, offset and slope"),
+        ({"lines": card["lines"] | {"other camera, mean": [1, 10**400]}}, "must be two numbers, offset and slope"),
+        ({"changed": [0.1]}, "own.json: changed = .* must be a table"),
+        ({"changed": {"same camera": 0.1}}, 'own.json: changed."other camera" = None must be 0 to 1'),
+        ({"changed": {"same camera": float("nan"), "other camera": 0.1}}, 'changed."same camera" = nan must be 0 to 1'),
+        ({"crop_px": 32}, "own.json: crop_px = 32 must be width and height"),
+        ({"crop_px": [32, -1]}, "crop_px = .* must be width and height"),
+        ({"sha256": 0}, "own.json: sha256 = 0 must be a text"),
+        ({"share": None}, "own.json: share = None must be 0 to 1"),
         ({"sha256": "0"}, "cannot be read"),
-        ({"share": 2}, "not 0 to 1"),
+        ({"share": 2}, "share = 2 must be 0 to 1"),
     ):
-        (tmp_path / "own.json").write_text(json.dumps({**card, "format": "whowhere appearance 1", **change}))
+        (tmp_path / "own.json").write_text(json.dumps({**card, "format": FORMAT, **change}))
         with pytest.raises(ModelError, match=said):
+            load_model(tmp_path / "own.json")
+    for key in NEEDED:
+        (tmp_path / "own.json").write_text(
+            json.dumps({name: value for name, value in card.items() if name != key} | {"format": FORMAT})
+        )
+        with pytest.raises(ModelError, match=f'own.json lacks "{key}"'):
             load_model(tmp_path / "own.json")
     (tmp_path / "own.json").write_text("{")
     with pytest.raises(ModelError, match="is no card"):
         load_model(tmp_path / "own.json")
     with pytest.raises(ModelError, match="cannot be read"):
         load_model(tmp_path / "none.json")
-    (tmp_path / "own.json").write_text(json.dumps({**card, "format": "whowhere appearance 1", "sha256": "0"}))
+    (tmp_path / "own.json").write_text(json.dumps({**card, "format": FORMAT, "sha256": "0"}))
     (tmp_path / "own.onnx").write_bytes(b"noise")
     with pytest.raises(ModelError, match="sha256 differs"):
         load_model(tmp_path / "own.onnx")

@@ -2,18 +2,20 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from whowhere.launch import cli
 from whowhere.launch.commands import doctor, init
 from whowhere.launch.commands.demo import demo_site
 from whowhere.launch.errors import LaunchError
 from whowhere.launch.wiring import free_port, is_free, with_free_ports
-from whowhere.sitefile import load_site, parse_site
+from whowhere.sitefile import Learning, load_site, parse_site
 
 DEMO_SITE = Path(cli.__file__).parent / "sites" / "demo.toml"
 
@@ -244,6 +246,15 @@ def test_init_writes_a_site_that_loads_and_never_overwrites(tmp_path: Path, caps
     assert load_site(path).name == "hall"
     capsys.readouterr()
     assert "is there already" in failure(capsys, "init", "--output", str(path))
+
+
+def test_what_init_leaves_commented_out_works_without_the_marks():
+    text = init.site_text("hall")
+    site = parse_site(re.sub(r"(?m)^# (?=\[|\w+ = )", "", text))
+    assert site.models == {"appearance": "shipped", "gait": "shipped"}
+    assert site.learning == replace(Learning(), crops=True)
+    assert [person.name for person in site.identities] == ["Ada"]
+    assert not parse_site(text).models
 
 
 def test_init_quotes_the_name():

@@ -1,7 +1,8 @@
 """The report page: well-formed, self-contained, equal to what evaluate says, and a sentence for what is broken."""
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from whowhere.launch.report.svg import Axes, clock, number, path, tag, ticks, wo
 from whowhere.launch.report.write import report_of, write_report
 from whowhere.messages import Event, Health, Message, Person, Scene, Stamp, State, Truth, encode
 from whowhere.nodes.bus import Received
-from whowhere.nodes.session import SessionWriter
+from whowhere.nodes.session import Session, SessionWriter
 from whowhere.sitefile import load_site, site_as_json
 
 SECOND = 1_000_000_000
@@ -68,8 +69,11 @@ def person(name: str, x: float, y: float, state: State, track: int | None, *cand
     )  # fmt: skip
 
 
-def walk(seconds: int, name: str = "Ada", has_truth: bool = True) -> Iterator[Message]:
-    """One person walks along x, confirmed on their own body but from 20 to 25 s on somebody else's; with health."""
+def walk(
+    seconds: int, name: str = "Ada", has_truth: bool = True, counted: Mapping[str, int] | None = None
+) -> Iterator[Message]:
+    """One person walks along x, confirmed on their own body but from 20 to 25 s on somebody else's; with health, of
+    whose counters some grow by `counted` a second."""
     for tick in range(seconds * 5):
         t_ns, x = START + tick * SECOND // 5, 1.0 + tick / 50
         if has_truth:
@@ -86,6 +90,7 @@ def walk(seconds: int, name: str = "Ada", has_truth: bool = True) -> Iterator[Me
             yield Event(source="fusion", t_ns=t_ns, seq=tick, type="confirm", id=name, track=2, text=f"body is {name}")
         if tick % 5 == 0:
             counters = {"too_late:camera-1": tick // 50, "gated_out": 2, "used:camera-1": tick}
+            counters |= {counter: tick // 5 * each for counter, each in (counted or {}).items()}
             yield Health(source="fusion", t_ns=t_ns, seq=tick, state="ok", counters=counters)
 
 
@@ -152,6 +157,37 @@ def test_right_and_wrong_are_marked(tmp_path: Path) -> None:
     assert re.search(r"0:20 confirm body is Ada wrong 0:25 confirm body is Ada right", shown.words)
     assert "too_late:camera-1 3" in shown.words
     assert "gated_out 2" in shown.words
+
+
+def test_who_was_recognised_again_is_told_where_anybody_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    counted = {"recognised:appearance": 3, "portraits:appearance": 1, "recognised:gait": 2, "portraits:gait": 0}
+    session = recording(tmp_path / "s.mcap", walk(40, counted=counted))
+    assert "Recognised again" in page_of(session).words
+    assert re.search(r"remembers looks 117 39 gait 78 0 The stream", page_of(session).words)
+    capsys.readouterr()
+    assert cli.main(["evaluate", "session", str(session)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "recognised by looks 117 times that it spoke of who a body is; it remembers 39 bodies gone" in said
+    assert "recognised by gait 78 times" in said
+    told = {"appearance": {"recognised": 117, "portraits": 39}, "gait": {"recognised": 78, "portraits": 0}}
+    assert evaluate_session(session)["recognised"] == told
+
+
+def test_fused_anew_what_was_recorded_of_recognition_is_not_told(
+    simulated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    messages = list(Session(simulated).messages())
+    recorded = Health(source="fusion", t_ns=messages[-1].t_ns, seq=0, state="ok", counters={"recognised:smell": 3})
+    session = recording(tmp_path / "s.mcap", iter([*messages, recorded]), site_as_json(Session(simulated).site()))
+    for again, told in (([], True), (["--again"], False)):
+        assert cli.main(["evaluate", "session", str(session), "--json", *again]) == 0
+        assert ("smell" in json.loads(capsys.readouterr().out)["recognised"]) == told
+
+
+def test_without_recognition_nothing_is_said_of_it(tmp_path: Path) -> None:
+    session = recording(tmp_path / "s.mcap", walk(40))
+    assert "ecognised" not in page_of(session).words
+    assert not any("recognised" in line for line in in_words(evaluate_session(session)))
 
 
 def test_without_truth_nothing_is_judged(tmp_path: Path) -> None:

@@ -71,6 +71,14 @@ def test_an_existing_file_is_never_written_over(boxes: Path, capsys: pytest.Capt
     assert boxes.read_bytes() == before
 
 
+@pytest.mark.parametrize("seconds", ["0", "-5", "nan", "inf", "soon"])
+def test_a_time_that_is_none_is_refused(seconds: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        cli.main(["simulate", str(tmp_path / "none.mcap"), "--boxes", "--seconds", seconds])
+    assert f"argument --seconds: '{seconds}' must be a number of seconds, more than 0" in capsys.readouterr().err
+    assert not any(tmp_path.iterdir())
+
+
 def test_check_and_evaluate_read_it(boxes: Path, capsys: pytest.CaptureFixture[str]):
     assert cli.main(["check", str(boxes)]) == 0
     text = capsys.readouterr().out

@@ -185,6 +185,29 @@ def test_a_killed_process_is_back_within_five_seconds_and_stop_leaves_none(tiny,
 
 
 @pytest.mark.system
+def test_a_run_that_ends_as_it_begins_ends_quietly():
+    """The first process of a program is asked to stop while Python itself still starts in it."""
+    probe = """
+        import time
+        from whowhere.launch.supervisor import Supervisor
+        from whowhere.launch.processes import Process
+        from whowhere.nodes.node import NodeConfig
+        from whowhere.sitefile import Area, Site
+        if __name__ == "__main__":
+            site = Site(name="tiny", area=Area(x_m=(0, 1), y_m=(0, 1)))
+            config = NodeConfig(name="first", site=site, run_dir="/nowhere")
+            supervisor = Supervisor([Process(name="first", module="whowhere.nodes.hub", config=config)])
+            supervisor.reconcile()
+            time.sleep(0.05)
+            supervisor.stop()
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(probe)], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert done.stderr == ""
+
+
+@pytest.mark.system
 def test_stop_goes_from_the_highest_stage_down(tiny, tmp_path: Path):
     rows = [tiny("patient", "hub", stage=0), tiny("patient", "radar-1"), tiny("patient", "player", stage=2)]
     supervisor = Supervisor(rows, say=lambda _: None)

@@ -14,6 +14,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from ..arguments import new_file, new_folder
 from ..errors import LaunchError
 
 EXAMPLE = """
@@ -33,8 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runs", metavar="N", type=int, help="evloc: simulated runs a point")
     parser.add_argument("--seed", metavar="N", type=int, help="evloc: of the first run")
     parser.add_argument("--jobs", metavar="N", type=int, help="evloc: processes that share the work")
-    parser.add_argument("--plots", metavar="FOLDER", help="evloc, fusion: write the plots there (needs matplotlib)")
-    parser.add_argument("--report", metavar="FILE", help="evloc: write the tables into this Markdown file")
+    parser.add_argument(
+        "--plots", type=new_folder, metavar="FOLDER", help="evloc, fusion: write the plots there (needs matplotlib)"
+    )
+    parser.add_argument(
+        "--report", type=new_file, metavar="FILE", help="evloc: write the tables into this Markdown file"
+    )
 
 
 def available() -> list[str]:

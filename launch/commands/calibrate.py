@@ -16,7 +16,9 @@ from pathlib import Path
 
 from ...nodes.session import Session
 from .. import radio_calibration as radio
+from ..arguments import new_file
 from ..calibration import figures, fragment, in_words, radar_camera
+from ..errors import LaunchError
 
 EXAMPLE = """
 whowhere calibrate radar-camera walk.mcap
@@ -37,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="radar-camera: a lens as ROS's camera_calibration writes it",
     )
-    parser.add_argument("--out", metavar="TOML", help="write the tables here instead of printing them")
+    parser.add_argument("--out", type=new_file, metavar="TOML", help="write the tables here instead of printing them")
     parser.add_argument("--write", metavar="SITE", help="wifi: put the values into this site file")
     parser.add_argument("--again", action="store_true", help="wifi: fuse again with the values found, and compare")
     parser.add_argument("--json", action="store_true", help="print the figures as one JSON line")
@@ -63,6 +65,8 @@ def _radar_camera(args: argparse.Namespace) -> int:
 
 
 def _wifi(args: argparse.Namespace) -> int:
+    if args.write and not Path(args.write).is_file():
+        raise LaunchError(f"--write {args.write}: there is no such site file", "whowhere calibrate --help")
     found, *again = calibrated = radio.wifi(Session(args.session), args.again)
     words = list(radio.in_words(calibrated))
     comment = "".join(f"# {line}\n" for line in ("by whowhere calibrate wifi", *words))

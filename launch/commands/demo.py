@@ -19,11 +19,11 @@ from msgspec.structs import replace
 
 from ...nodes.crop_keeping import require_folder
 from ...sitefile import Learning, Simulated, Site, load_site
-from ..arguments import natural
+from ..arguments import natural, new_recording
 from ..listening import Listener
 from ..memory import memory_by_process
 from ..processes import process_table
-from ..running import PageWatch, SupervisorHeart, page_url, run_folder, stop_on_signals
+from ..running import PageWatch, Recorded, SupervisorHeart, page_url, run_folder, stop_on_signals
 from ..simulated_phones import with_phones
 from ..supervisor import Supervisor
 from ..wiring import claim, is_free, wire, with_free_ports
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the figures as a last JSON line")
     parser.add_argument("--no-browser", action="store_true", help="only print the page's address")
     parser.add_argument("--seed", type=natural, metavar="N", help="another world (default 1)")
-    parser.add_argument("--record", metavar="FILE", help="record the session to FILE")
+    parser.add_argument("--record", type=new_recording, metavar="FILE", help="record the session to FILE")
     parser.add_argument("--port", type=int, metavar="P", help="the page's port (default 8010, or a free one)")
     parser.add_argument("--phones", action="store_true", help="with phones that send their own sensors (docs/phone.md)")
     parser.add_argument("--rooms", action="store_true", help="three rooms, one with a radar only (docs/gait.md)")
@@ -60,8 +60,8 @@ def run(args: argparse.Namespace) -> int:
     plain = keeping_crops(load_site(ROOMS if args.rooms else SITE), args.crops)
     with run_folder() as folder, demo_site(plain, folder, args.seed, args.port) as site:
         wiring = wire(with_phones(site, folder) if args.phones else site, folder, args.faults)
-        record_to = str(Path(args.record).resolve()) if args.record else ""
-        supervisor = Supervisor(process_table(wiring, record_to=record_to))
+        recorded = Recorded(args.record)
+        supervisor = Supervisor(process_table(wiring, record_to=str(recorded)))
         page = PageWatch(page_url(wiring.public.page), lambda url: _announce(url, wiring.public, args))
         memory = MemoryWatch()
         with Listener(wiring.public.bus) as listener, SupervisorHeart(wiring.public.bus, supervisor) as heart:
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(figures), flush=True)
     else:
         print(in_words(figures))
-    return 1 if supervisor.given_up else 0
+    return 1 if recorded.is_missing() or supervisor.given_up else 0
 
 
 def keeping_crops(site: Site, folder: str | None) -> Site:

@@ -11,12 +11,16 @@ import json
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...messages import INPUT_KINDS, OUTPUT_KINDS, BadMessage, Message, decode
 from ...nodes.session import Session
 from ..errors import LaunchError
+from ..evaluate.recognised import recognised_in
 from ..evaluate.session import evaluate, in_words, recorded
+
+if TYPE_CHECKING:
+    from ...fusion.engine import Engine
 
 EXAMPLE = """
 whowhere evaluate session demo.mcap
@@ -54,7 +58,10 @@ def run(args: argparse.Namespace) -> int:
     if args.what in EXPERIMENTS:
         return _experiment(args.what).run(args)
     session = Session(Path(args.file))
-    result = evaluate(_fused_anew(session) if args.again else recorded(session))
+    engine = _engine_of(session) if args.again else None
+    result = evaluate(_fused_anew(session, engine) if engine else recorded(session))
+    if engine:
+        result["recognised"] = recognised_in(engine.counters)  # not what was recorded of the fusion before
     if result["named_right"] is None:
         raise LaunchError(
             f"{args.file} cannot be scored: it holds no ground truth, or less than 15 s of it",
@@ -71,13 +78,16 @@ def _experiment(name: str) -> Any:
     return import_module(f"...evaluate.{name.replace('-', '_')}", __name__)
 
 
-def _fused_anew(session: Session) -> Iterator[tuple[Message, int | None]]:
-    """What this version's engine makes of the recorded inputs; the recorded outputs are left out."""
+def _engine_of(session: Session) -> "Engine":
     from ...fusion.engine import Engine
     from ...nodes.models import models_of
 
     site = session.site()
-    engine = Engine(site, models_of(site, session.models()))
+    return Engine(site, models_of(site, session.models()))
+
+
+def _fused_anew(session: Session, engine: "Engine") -> Iterator[tuple[Message, int | None]]:
+    """What this version's engine makes of the recorded inputs; the recorded outputs are left out."""
     for record in session.records():
         kind = record.topic.partition("/")[0]
         if kind in OUTPUT_KINDS:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .. import devices
+from ..arguments import new_file
 from ..errors import LaunchError
 
 EXAMPLE = """
@@ -19,7 +20,9 @@ whowhere check site.toml
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--output", metavar="FILE", help="write here; a file that is there already is not touched")
+    parser.add_argument(
+        "--output", type=new_file, metavar="FILE", help="write here; a file that is there already is not touched"
+    )
     parser.add_argument("--name", default="my-site", help="the site's name (default my-site)")
 
 
@@ -39,7 +42,8 @@ def run(args: argparse.Namespace) -> int:
 
 def site_text(name: str) -> str:
     """A site file that `check` accepts as it stands."""
-    return "\n".join(["\n".join(part) for part in (_head(name), _radars(), _cameras(), _sniffers(), _people())]) + "\n"
+    parts = (_head(name), _radars(), _cameras(), _sniffers(), _people(), _models(), _learning())
+    return "\n".join(["\n".join(part) for part in parts]) + "\n"
 
 
 def _head(name: str) -> Iterator[str]:
@@ -105,3 +109,21 @@ def _people() -> Iterator[str]:
     yield '# name = "Ada"'
     yield '# devices = ["a4:83:e7:12:34:56"] # the hardware address her phone uses in this network'
     yield "# consent = true"
+    yield ""
+
+
+def _models() -> Iterator[str]:
+    yield "# People are known again by their looks and their walk, where their phones are not heard. Take away the #."
+    yield "# [models]"
+    yield '# appearance = "shipped" # looks, before cameras (docs/appearance.md)'
+    yield '# gait = "shipped" # the walk, before radars and cameras of 10 fps (docs/gait.md)'
+    yield ""
+
+
+def _learning() -> Iterator[str]:
+    yield "# What cameras keep for learning how people look here; nothing, unless crops = true."
+    yield "# [learning]"
+    yield "# crops = true # small pictures of people, which never leave the camera's machine by themselves"
+    yield '# folder = "crops" # where, beside this file'
+    yield "# every_s = 1.0 # at most so often"
+    yield "# keep_days = 7.0 # and then they are deleted"

@@ -7,6 +7,8 @@ error curves, reliability and an oracle; of a real recording it shows what can b
 import argparse
 from pathlib import Path
 
+from ..arguments import new_file
+
 EXAMPLE = """
 whowhere report session.mcap                 # writes session.html
 whowhere report session.mcap --out page.html
@@ -15,7 +17,9 @@ whowhere report session.mcap --out page.html
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("session", metavar="SESSION", help="a session file (.mcap)")
-    parser.add_argument("--out", metavar="FILE", help="the page to write (default: beside the session, as .html)")
+    parser.add_argument(
+        "--out", type=new_file, metavar="FILE", help="the page to write (default: beside the session, as .html)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from ...sitefile import Simulated, load_site
-from ..arguments import natural
+from ..arguments import natural, new_file, seconds
 from ..errors import LaunchError
 from ..simulation import Simulation, published_for_simulation, sensed
 from .demo import SITE, keeping_crops
@@ -27,8 +27,10 @@ PROGRESS_S = 0.5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("out", metavar="OUT", help="the session file to write (.mcap); it must not exist")
-    parser.add_argument("--seconds", type=float, default=60.0, metavar="N", help="of simulated time (default 60)")
+    parser.add_argument(
+        "out", type=new_file, metavar="OUT", help="the session file to write (.mcap); it must not exist"
+    )
+    parser.add_argument("--seconds", type=seconds, default=60.0, metavar="N", help="of simulated time (default 60)")
     parser.add_argument("--seed", type=natural, metavar="N", help="another world (default: the site's)")
     parser.add_argument("--site", metavar="FILE", help="a site file with simulated sensors (default: the demo's)")
     parser.add_argument("--boxes", action="store_true", help="straight from the world: no bytes, no pixels, fast")

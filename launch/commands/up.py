@@ -5,11 +5,11 @@ Exit status 0: stopped as asked. 1: it could not start, or a process crashed so 
 """
 
 import argparse
-from pathlib import Path
 
 from ...sitefile import load_site
+from ..arguments import new_recording
 from ..processes import process_table
-from ..running import PageWatch, SupervisorHeart, page_url, run_folder, stop_on_signals
+from ..running import PageWatch, Recorded, SupervisorHeart, page_url, run_folder, stop_on_signals
 from ..supervisor import Supervisor
 from ..wiring import require_free, wire
 
@@ -22,7 +22,7 @@ whowhere up site.toml --record today.mcap
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("site", metavar="SITE", help="the site file (TOML; docs/site.md)")
     parser.add_argument("--seconds", type=float, metavar="N", help="end by itself after N seconds")
-    parser.add_argument("--record", metavar="FILE", help="record the session to FILE")
+    parser.add_argument("--record", type=new_recording, metavar="FILE", help="record the session to FILE")
     parser.add_argument("--faults", default="", metavar="SPEC", help="faults of simulated sensors (docs/simulated.md)")
 
 
@@ -32,8 +32,8 @@ def run(args: argparse.Namespace) -> int:
     stop = stop_on_signals(args.seconds)
     with run_folder() as folder:
         wiring = wire(site, folder, args.faults)
-        record_to = str(Path(args.record).resolve()) if args.record else ""
-        supervisor = Supervisor(process_table(wiring, record_to=record_to))
+        recorded = Recorded(args.record)
+        supervisor = Supervisor(process_table(wiring, record_to=str(recorded)))
         page = PageWatch(page_url(site.page), lambda url: print(f"whowhere up: {url}", flush=True))
         with SupervisorHeart(wiring.public.bus, supervisor) as heart:
 
@@ -42,4 +42,4 @@ def run(args: argparse.Namespace) -> int:
                 heart.beat()
 
             supervisor.run(stop, tick)
-    return 1 if supervisor.given_up else 0
+    return 1 if recorded.is_missing() or supervisor.given_up else 0

@@ -16,7 +16,7 @@ from ...models.appearance.model import AppearanceModel, load_model, shipped_mode
 from ...models.appearance.owners import excluded, levelled, owners
 from ...models.appearance.scoring import Ranked, interval, ranked
 from ...models.appearance.tracklets import F64
-from ..arguments import natural, positive
+from ..arguments import natural, new_folder, positive
 from ..errors import LaunchError
 from . import recorded_crops
 
@@ -34,7 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=natural, nargs="+", default=[11, 12, 13], help="of days, or of phones")
     parser.add_argument("--rounds", type=positive, default=ROUNDS, help=f"of pseudo labels (default {ROUNDS})")
     parser.add_argument("--model", metavar="CARD", action="append", default=[], help="another model, on real crops")
-    parser.add_argument("--plot", metavar="FOLDER", help="write CMC curves and reliability there (needs matplotlib)")
+    parser.add_argument(
+        "--plot", type=new_folder, metavar="FOLDER", help="write CMC curves and reliability there (needs matplotlib)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from ...messages import SENSOR_KINDS, Health, Location, Message, kind_of
+from .recognised import Recognised, recognised_in
 
+FUSION = "health/fusion"
 RATED_KINDS = (*SENSOR_KINDS, "scene", "truth")
 
 
@@ -22,6 +24,7 @@ class Flow:
         self._spans: dict[str, tuple[int, int, int]] = {}  # source -> first t_ns, last t_ns, messages
         self._counters: dict[tuple[str, str], tuple[int, int]] = {}  # (source, name) -> before restarts, latest
         self._latency_ms = array("d")
+        self._recognised: Recognised = {}  # as fusion said last
         self.gaps = 0
 
     def add(self, message: Message, t_sent_ns: int | None) -> bool:
@@ -39,6 +42,8 @@ class Flow:
             self._spans[message.source] = (min(first, message.t_ns), max(latest, message.t_ns), count + 1)
         if isinstance(message, Health):
             self._take_counters(message)
+            if topic == FUSION:
+                self._recognised = recognised_in(message.counters)
         elif isinstance(message, Location) and t_sent_ns is not None:
             self._latency_ms.append((t_sent_ns - message.t_ns) / 1e6)
         return True
@@ -55,7 +60,8 @@ class Flow:
         return sum(earlier + latest for (_, name), (earlier, latest) in self._counters.items() if word in name)
 
     def result(self) -> dict[str, Any]:
-        """messages, messages_by_kind, rates_hz {source: rate}, latency_ms {p50, p99}, dropped, gaps, late."""
+        """messages, messages_by_kind, rates_hz {source: rate}, latency_ms {p50, p99}, dropped, gaps, late,
+        recognised {witness: {recognised, portraits}}."""
         p50, p99 = np.percentile(self._latency_ms, (50, 99)) if self._latency_ms else (None, None)
         return {
             "messages": sum(self._kinds.values()),
@@ -72,4 +78,5 @@ class Flow:
             "dropped": self.total("drop") + self.gaps,
             "gaps": self.gaps,
             "late": self.total("late"),
+            "recognised": self._recognised,
         }

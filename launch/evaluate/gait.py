@@ -18,7 +18,7 @@ from ...models.gait.identification import Beliefs, beliefs, ranked
 from ...models.gait.latent import pair_ratios, share_of
 from ...models.gait.model import SHIPPED, GaitError, GaitModel, load_model
 from ...models.gait.walkset import TOLD, WalkSet, told_only
-from ..arguments import natural
+from ..arguments import natural, new_folder
 from ..errors import LaunchError
 from ..generated_gaits import Conditions, generated
 
@@ -68,7 +68,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--mission", action="store_true", help="train and score Mission and its ablations (needs torch)"
     )
     parser.add_argument("--steps", type=int, default=400, help="of each training with --mission (default 400)")
-    parser.add_argument("--plots", metavar="FOLDER", help="write gait_cmc.png and gait_reliability.png (matplotlib)")
+    parser.add_argument(
+        "--plots", type=new_folder, metavar="FOLDER", help="write gait_cmc.png and gait_reliability.png (matplotlib)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

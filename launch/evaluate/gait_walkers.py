@@ -16,7 +16,7 @@ from ...models.gait.walkers_audit import Audit, by_day, by_kind, by_length, by_p
 from ...models.gait.walkers_crossing import Adapted, crossed
 from ...models.gait.walkers_recording import Recording, WalkerError
 from ...models.gait.walkers_trial import Judged, Method, Walkers, figures, linear, strangers, tried_together, walkers_of
-from ..arguments import natural
+from ..arguments import natural, new_file
 from ..errors import LaunchError
 from .walker_files import DEFAULT, recordings_in
 
@@ -33,7 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seeds", type=natural, nargs="+", default=[1, 2, 3], help="of windows' begins and first weights"
     )
     parser.add_argument("--networks", action="store_true", help="the RF branch too (needs torch; 4 minutes a seed)")
-    parser.add_argument("--plot", metavar="PNG", help="write reliability and the audit (needs matplotlib)")
+    parser.add_argument(
+        "--plot", type=new_file, metavar="PNG", help="write reliability and the audit (needs matplotlib)"
+    )
     parser.add_argument("--points", action="store_true", help="instead: how points lie, for the generator of walks")
 
 

@@ -19,7 +19,7 @@ from ...models.positioning.live import PhoneLocator
 from ...models.positioning.smoothing import Trace, traced
 from ...models.positioning.walks import Walk, radio_map_of, split
 from ...models.radiomap.knn import Locator
-from ..arguments import natural
+from ..arguments import natural, new_file
 from ..recorded_walks import walks_in
 
 DEFAULT = Path(__file__).resolve().parents[3] / "shared" / "data" / "positioning" / "mall_walks_B1.tar.xz"
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--transfer", metavar="PATH", nargs="+", help="MTLoc's motion branch to and from these walks instead (torch)"
     )
-    parser.add_argument("--plot", metavar="PNG", help="write the errors' distributions")
+    parser.add_argument("--plot", type=new_file, metavar="PNG", help="write the errors' distributions")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -18,7 +18,7 @@ from ...models.radiomap.knn import Locator
 from ...models.radiomap.maps import FingerprintMap
 from ...models.radiomap.rehearsal import Rehearsal, tried
 from ...models.radiomap.scans import Scans
-from ..arguments import natural
+from ..arguments import natural, new_file
 from ..errors import LaunchError
 from .library import DEFAULT, NAMES, Library, Month
 
@@ -37,7 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--months", type=int, nargs="+", default=list(range(2, 12)), help="months to score")
     parser.add_argument("--churn", type=float, nargs="+", default=[0.0, 0.5, 0.9], help="forced churn")
     parser.add_argument("--every", type=int, default=1, help="take every N-th test scan")
-    parser.add_argument("--plot", metavar="FILE", help="write the error curves, averaged over updates, as SVG")
+    parser.add_argument(
+        "--plot", type=new_file, metavar="FILE", help="write the error curves, averaged over updates, as SVG"
+    )
     parser.add_argument("--gufu", action="store_true", help="the GUFU reconstruction too (needs torch; slow)")
 
 

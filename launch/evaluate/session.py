@@ -11,6 +11,7 @@ import numpy as np
 
 from ...messages import BadMessage, Message, decode
 from ...nodes.session import Session
+from .recognised import rows as recognised_rows
 from .reliability import Mean
 from .scoring import Instant, Observer, SessionScore
 from .tracking import TrackingScore, gospa, similarity_of_positions
@@ -118,6 +119,9 @@ def in_words(result: dict[str, Any]) -> list[str]:
         ("latency p50, p99", _number(latency["p50"], "ms"), _number(latency["p99"], "ms")),
         ("messages", str(result["messages"]), f"{result['dropped']} dropped, {result['late']} late"),
     ]
+    for witness, spoke, known in recognised_rows(result["recognised"]):
+        remark = f"times that it spoke of who a body is; it remembers {known} bodies gone"
+        rows.append((f"recognised by {witness}", str(spoke), remark))
     lines = [f"{name:<24}{value:>10}   {remark}".rstrip() for name, value, remark in rows]
     for title, key in (("top", "calibration"), ("all", "calibration_all")):
         lines += ["", f"published   right   seconds   ({title})"]

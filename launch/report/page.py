@@ -10,6 +10,7 @@ from typing import Any
 
 from ...sitefile import Site
 from ..evaluate.positions import PositionScore
+from ..evaluate.recognised import rows as recognised_rows
 from ..evaluate.session import in_words
 from . import curves, figures, identities, stream
 from .floor import Floor, sample_of
@@ -64,7 +65,7 @@ def page(report: Report) -> str:
         parts += [_floor(report, people), _timeline(report, people)]
     if report.is_judged:
         parts += [_errors(report), _reliability(report)]
-    parts += [_stream(report), _events(report), _every_figure(report)]
+    parts += [_recognised(report), _stream(report), _events(report), _every_figure(report)]
     title = words(f"{report.name}: who was where")
     head = f'<meta charset="utf-8">{MARK}<meta name="viewport" content="width=device-width, initial-scale=1">'
     body = f"{hatching()}<header>{_header(report)}</header><main>{''.join(parts)}</main>"
@@ -167,6 +168,19 @@ def _reliability(report: Report) -> str:
     said = ("When a probability is published, how often is it right? On the diagonal: as often as it says. A line "
             "joins what was published to what was right; grey: how many times.")  # fmt: skip
     return _section("Can probabilities be trusted", said, tag("div", *halves, class_="pair"))
+
+
+def _recognised(report: Report) -> str:
+    """A table of the witnesses that know people again; nothing where none said or remembers anything."""
+    rows = [f'<tr><td>{words(witness)}</td><td class="n">{spoke}</td><td class="n">{known}</td></tr>'
+            for witness, spoke, known in recognised_rows(report.result["recognised"])]  # fmt: skip
+    if not rows:
+        return ""
+    head = '<tr><th>by</th><th class="n">times it spoke</th><th class="n">bodies gone that it remembers</th></tr>'
+    said = (
+        "How often looks and gait spoke of who a body is, by fusion's own count; whether they were right it cannot say."
+    )
+    return _section("Recognised again", said, f"<table>{head}{''.join(rows)}</table>")
 
 
 def _stream(report: Report) -> str:

@@ -98,7 +98,10 @@ def load_crops(path: str | Path) -> Crops:
 
 def crops_in(folder: str | Path, cameras: Sequence[str] = ()) -> list[Crops]:
     """All files of a folder, in the order of their names; of these cameras, or of all. Raises CropsError where there is
-    none."""
+    none, or no folder."""
+    if not Path(folder).is_dir():
+        what = "is a file, where a folder" if Path(folder).exists() else "is not there: the folder"
+        raise CropsError(f"{folder} {what} into which cameras kept crops (*{SUFFIX}) is needed")
     found = [load_crops(path) for path in sorted(Path(folder).glob(f"*{SUFFIX}"))]
     kept = [crops for crops in found if not cameras or crops.camera in cameras]
     if not kept:

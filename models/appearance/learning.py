@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from .backbone import exported
+from .card import CROP_PX
 from .generated import make_day
 from .likeness import CHANGED, fitted_line
-from .model import CROP_PX, AppearanceModel, model_of
+from .model import AppearanceModel, model_of
 from .owners import VIEW_M, Owned, by_places, excluded, levelled, owners
 from .quality import flaw_of, pooled
 from .sprites import pictures_of

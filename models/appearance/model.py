@@ -16,15 +16,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..onnx_session import NotOnnx, open_session
+from .card import FORMAT, check, crop_px_of, read_card
 from .likeness import F64, ModelError, likeness_of
 from .stripes import F32, Image, stripes
 from .stripes import SIZE as STRIPES_SIZE
 
 __all__ = ["AppearanceModel", "ModelError", "load_model", "model_of", "save_model", "shipped_model"]
 
-FORMAT = "whowhere appearance 1"
-NEEDED = ("format", "name", "version", "sha256", "size", "share", "lines", "changed")
-CROP_PX = (32, 64)  # width, height that a network sees whose card does not say otherwise
 MOST_SIZE = 256
 BATCH = 64
 SHIPPED = Path(__file__).parent / "shipped"
@@ -74,7 +72,7 @@ class AppearanceModel:
         return np.concatenate(done)
 
 
-def network_input(crops: Sequence[Image], crop_px: tuple[int, int] = CROP_PX) -> F32:
+def network_input(crops: Sequence[Image], crop_px: tuple[int, int]) -> F32:
     """(N,3,height,width) f32, each channel with mean 0 and deviation 1: a camera's exposure and tint go out."""
     sized = np.array([cv2.resize(crop, crop_px, interpolation=cv2.INTER_AREA) for crop in crops], np.float32)
     planes = sized.transpose(0, 3, 1, 2)
@@ -92,16 +90,7 @@ def load_model(path: str | Path) -> AppearanceModel:
     file."""
     path = Path(path)
     told = path.with_suffix(".json")
-    try:
-        card = json.loads(told.read_text("utf-8"))
-    except OSError as error:
-        raise ModelError(f"{told} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise ModelError(f"{told} is no card: {error}") from error
-    if not isinstance(card, dict) or card.get("format") != FORMAT:
-        raise ModelError(f"{told} is no card of an appearance model")
-    if lacks := [key for key in NEEDED if key not in card]:
-        raise ModelError(f'{told} lacks "{lacks[0]}"')
+    card = read_card(told)
     if not card["sha256"]:
         return model_of(b"", card, told)
     try:
@@ -118,6 +107,7 @@ def load_model(path: str | Path) -> AppearanceModel:
 
 def model_of(content: bytes, card: Mapping[str, Any], path: str | Path = "the model") -> AppearanceModel:
     """A model from its ONNX file's content (b"" for none) and card. Raises ModelError where they do not fit."""
+    check(card, str(path))
     size = STRIPES_SIZE
     session = None
     if content:
@@ -125,8 +115,6 @@ def model_of(content: bytes, card: Mapping[str, Any], path: str | Path = "the mo
         size += int(session.get_outputs()[0].shape[1])
     if card["size"] != size or size > MOST_SIZE:
         raise ModelError(f"{path} makes {size} numbers a crop where its card says {card['size']} (at most {MOST_SIZE})")
-    if not 0 <= float(card["share"]) <= 1:
-        raise ModelError(f"{path}: the network's share is {card['share']}, not 0 to 1")
     return AppearanceModel(card, session)
 
 
@@ -139,12 +127,6 @@ def save_model(content: bytes, card: Mapping[str, Any], path: str | Path) -> Non
     digest = hashlib.sha256(content).hexdigest() if content else ""
     full = {**card, "format": FORMAT, "sha256": digest}
     path.with_suffix(".json").write_text(json.dumps(full, indent=1, sort_keys=True) + "\n", "utf-8")
-
-
-def crop_px_of(card: Mapping[str, Any]) -> tuple[int, int]:
-    """Width and height that the network sees."""
-    wide, high = card.get("crop_px", CROP_PX)
-    return int(wide), int(high)
 
 
 def _session(content: bytes, crop_px: tuple[int, int], path: str | Path) -> Any:

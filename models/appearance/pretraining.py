@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from .backbone import Edge, exported, standardised
+from .card import CROP_PX
 from .likeness import CHANGED, KINDS, ModelError, fitted_line
-from .model import CROP_PX, model_of
+from .model import model_of
 from .quality import pooled
 from .sprites import changed_clothes, make_body, make_camera, passage
 from .stripes import SIZE as STRIPES_SIZE

@@ -158,6 +158,7 @@ def write_plot(us: dict[int, float], path: Path) -> None:
     axes.set_xticklabels([f"{n:.0f}" for n in people])
     axes.minorticks_off()
     axes.legend(frameon=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=90)
 
 
