@@ -25,7 +25,7 @@ from .walkset import TOLD, WalkSet, told_only
 F64 = NDArray[np.float64]
 
 SCALES, LEAST, MOST = np.arange(0.6, 1.25, 0.05), (-3.0, -5.0, -8.0), 8.0
-ALIKE, PER_WALK, TRIALS = (0.1, 0.2, 0.3, 0.4), (0.0, 0.1, 0.2, 0.3), 1500
+ALIKE, PER_WALK, TRIALS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4), np.arange(0.0, 0.45, 0.05), 1500
 WINDOWS_ALIKE = 0.7  # two windows of one walk of 4 s, by log loss on 150 generated people
 GALLERIES = (10, 58)
 SHIPPED_PEOPLE = 7000
@@ -72,7 +72,8 @@ def matrix(query: tuple[F64, F64], gallery: tuple[F64, F64]) -> F64:
 def calibration(held: Signed, seed: int = 0) -> dict[str, float]:
     """scale, least, most, walks_alike, per_walk, windows_alike: as GaitModel uses them.
 
-    Scale and lower bound by log loss on single walks, what joining is worth by calibration error on joined ones."""
+    Scale and lower bound by log loss on single walks, what joining is worth by the squares of calibration errors on
+    joined ones."""
     single = [matrix(joined(held["radar"], [0], 0.0), joined(held[k], [0], 0.0)) for k in TOLD]
 
     def loss(scale: float, least: float) -> float:
@@ -82,16 +83,17 @@ def calibration(held: Signed, seed: int = 0) -> dict[str, float]:
     walks = held["radar"][0].shape[1]
     sides = [(a, b) for a, b in ((2, 2), (1, 3), (3, 3)) if max(a, b) <= walks]
 
-    def off(alike: float, per_walk: float) -> float:
-        total = 0.0
+    def off(alike: float) -> list[tuple[float, float, float]]:
+        totals = np.zeros(len(PER_WALK))
         for kind, (a, b) in product(("crop", "height"), sides):
             plain = matrix(joined(held["radar"], range(a), alike), joined(held[kind], range(b), alike))
-            worth = np.clip(scale * plain + added(a, np.array(b), per_walk), least, MOST)
-            sizes = [g for g in GALLERIES if g < len(worth)]
-            total += sum(beliefs(worth, g, TRIALS, seed).calibration_error() for g in sizes)
-        return total
+            for place, per_walk in enumerate(PER_WALK):
+                worth = np.clip(scale * plain + added(a, np.array(b), per_walk), least, MOST)
+                errors = [beliefs(worth, g, TRIALS, seed).calibration_error() for g in GALLERIES if g < len(worth)]
+                totals[place] += sum(error**2 for error in errors)
+        return [(float(total), alike, float(per_walk)) for total, per_walk in zip(totals, PER_WALK, strict=True)]
 
-    alike, per_walk = min(product(ALIKE, PER_WALK), key=lambda s: off(*s)) if sides else (0.0, 0.0)
+    _, alike, per_walk = min(row for alike in ALIKE for row in off(alike)) if sides else (0.0, 0.0, 0.0)
     said = {"scale": scale, "least": least, "most": MOST, "walks_alike": alike, "per_walk": per_walk}
     return {name: round(float(value), 3) for name, value in {**said, "windows_alike": WINDOWS_ALIKE}.items()}
 
