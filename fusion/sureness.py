@@ -12,7 +12,7 @@ import numpy as np
 
 from .geometry import Floats
 
-USUAL_FIRST, FIRST_COUNT = 1.9, 20  # HOG's margin for people, and how many boxes that counts as
+USUAL_FIRST, FIRST_COUNT = 1.9, 20.0  # HOG's margin for people, and how many boxes that counts as
 RATE = 0.005  # once 200 boxes are known, the last 200 count
 DOUBTED, TRUSTED = 0.3, 0.8  # shares of the usual score between which doubt falls from MOST_DOUBT to none
 MOST_DOUBT = 6.0  # in the tracker's cost, twice nats
@@ -20,29 +20,36 @@ NO_BIRTH, FULL_BIRTH = 0.1, 0.5  # and between which a sighting begins to count 
 
 
 class Sureness:
-    """Per camera the usual score of people."""
+    """Per camera the usual score of people. A detector of another scale than HOG's is known by its best score, which
+    stays below HOG's usual one."""
 
     def __init__(self) -> None:
-        self._usual: dict[str, tuple[float, float]] = {}  # score, and of how many boxes
+        self._usual: dict[str, tuple[float, float, float]] = {}  # score, of how many boxes, and the best of all boxes
 
     def of(self, source: str, score: Floats) -> Floats:
-        """Scores (N,) in shares of the usual one."""
-        usual, _ = self._usual.get(source, (USUAL_FIRST, 0))
-        return score / max(usual, 1e-6)
+        """Scores (N,) in shares of the usual one; all 1 for a detector that gives nobody a score above 0."""
+        usual, count, best = self._known(source)
+        best = max([best, *score.tolist()])
+        self._usual[source] = usual, count, best
+        usual = min(usual, best)
+        return score / usual if usual > 0 else np.ones(len(score))
 
     def learn(self, source: str, score: Floats) -> None:
         """Of boxes that found believed bodies: scores (N,)."""
-        usual, count = self._usual.get(source, (USUAL_FIRST, float(FIRST_COUNT)))
+        usual, count, best = self._known(source)
         for each in score.tolist():
             count += 1
             usual += max(1 / count, RATE) * (each - usual)
-        self._usual[source] = usual, count
+        self._usual[source] = usual, count, best
+
+    def _known(self, source: str) -> tuple[float, float, float]:
+        return self._usual.get(source, (USUAL_FIRST, FIRST_COUNT, 0.0))
 
     def state(self) -> dict[str, Any]:
-        return {source: list(usual) for source, usual in self._usual.items()}
+        return {source: list(known) for source, known in self._usual.items()}
 
     def load(self, state: dict[str, Any]) -> None:
-        self._usual = {source: (usual, count) for source, (usual, count) in state.items()}
+        self._usual = {source: (usual, count, best) for source, (usual, count, best) in state.items()}
 
 
 def doubt(share: Floats) -> Floats:

@@ -101,7 +101,7 @@ def begun(tracker: Tracker) -> int:
     return sum(change.kind == "born" for change in tracker.take_changes())
 
 
-@pytest.mark.parametrize("scale", [1.0, 0.3, 40.0])
+@pytest.mark.parametrize("scale", [1.0, 0.3, 0.01, 40.0])
 def test_what_a_detector_is_unsure_of_begins_no_body_however_long_it_stays(scale: float) -> None:
     """A pole that HOG takes for somebody now and then, beside people: a tenth of their score, in half of the frames."""
     tracker = Tracker()
@@ -113,15 +113,23 @@ def test_what_a_detector_is_unsure_of_begins_no_body_however_long_it_stays(scale
     assert begun(tracker) == 1
 
 
+@pytest.mark.parametrize("score", [0.0, 1e-4, 0.9, -0.5])
+def test_a_detector_whose_scores_say_nothing_is_believed(score: float) -> None:
+    tracker = Tracker()
+    walk(tracker, {t: [(2.0, 2.0)] for t in range(0, 1000, 200)}, sees=everywhere, scores=[score])
+    assert begun(tracker) == 1
+
+
 def test_what_it_is_fairly_sure_of_begins_one_later() -> None:
     """The score of half a person, as of somebody partly hidden, is enough; a third of it needs more sightings."""
     waits = []
     for share in (1.0, FULL_BIRTH, 0.3):
         tracker = Tracker()
-        for t in range(0, 6000, 200):
-            walk(tracker, {t: [(2.0, 2.0)]}, sees=everywhere, scores=[1.9 * share])
-            if begun(tracker):
-                waits.append(t)
+        walk(tracker, {t: [(8.0, 8.0)] for t in range(0, 2000, 200)}, sees=everywhere, scores=[1.9])
+        for t in range(2000, 6000, 200):
+            walk(tracker, {t: [(8.0, 8.0), (2.0, 2.0)]}, sees=everywhere, scores=[1.9, 1.9 * share])
+            if tracker.confirmed.sum() == 2:
+                waits.append(t - 2000)
                 break
     assert waits == [600, 600, 1400]
 
