@@ -102,6 +102,24 @@ def test_nobody_walks_through_walls() -> None:
     assert (rooms[0] & rooms[1]).sum() >= 3  # they found the way around the wall
 
 
+def test_nobody_stays_in_a_wall() -> None:
+    """Between rooms: who is pushed against a wall, or met beside one, walks on, through a door if need be."""
+    rooms = load_site(DEMO.with_name("rooms.toml"))
+    for seed in (36, 46):
+        world = World(replace(rooms, simulated=Simulated(seed=seed, people=6, strangers=1)), EPOCH_NS)
+        places = np.array([world.people_at(EPOCH_NS + k * S).position for k in range(180)])
+        moved_m = np.linalg.norm(places[45:] - places[:-45], axis=2)  # nobody stands or talks for so long
+        assert moved_m.min() > 0.05
+
+
+def test_a_spot_to_stand_is_away_from_walls() -> None:
+    plan = FloorPlan(load_site(DEMO.with_name("rooms.toml")).area)
+    rng = np.random.default_rng(1)
+    spots = [plan.random_spot(rng) for _ in range(300)]
+    assert min(plan.wall_distance_m(spot) for spot in spots) > 0.3
+    assert plan.wall_distance_m(np.array([8.0, 3.5])) == pytest.approx(3.0, abs=0.01)
+
+
 @pytest.mark.parametrize("people", [0, 1, 40])
 def test_any_number_of_people(site: Site, people: int) -> None:
     crowded = replace(site, simulated=Simulated(people=people))

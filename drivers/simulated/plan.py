@@ -14,6 +14,7 @@ Floats = NDArray[np.float64]
 WALL_CLEARANCE_M = 0.35  # how near to a wall a walker's centre may come
 DOOR_MIN_M = 0.6  # a narrower gap in the outer wall is not a door
 PROBE_M = 0.1  # spacing of the probes along the outer wall
+MOST_TRIES = 100  # to find room between walls
 STEP_OUTSIDE_M = 1.0  # how far before the door somebody has really left
 
 
@@ -49,13 +50,14 @@ class FloorPlan:
         along = end - start
         length = np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
         aside = np.column_stack((-along[:, 1], along[:, 0])) / length * WALL_CLEARANCE_M * 0.9
-        return (self.count_walls(start + aside, end + aside) == 0) & (self.count_walls(start - aside, end - aside) == 0)
+        crossed = [self.count_walls(start + shift, end + shift) for shift in (-aside, np.zeros(2), aside)]
+        return np.sum(crossed, axis=0) == 0
 
     def route(self, start: Floats, end: Floats) -> list[Floats]:
         """Corner points from start (2,) to end (2,), the end included; straight where the plan knows no way."""
         if self.are_clear(start[None], end[None])[0] or not len(self._grid):
             return [end]
-        reach = self.are_clear(np.repeat(start[None], len(self._grid), 0), self._grid)
+        reach = self._within_reach(start)
         finish = self.are_clear(self._grid, np.repeat(end[None], len(self._grid), 0))
         if not reach.any() or not finish.any():
             return [end]
@@ -72,9 +74,35 @@ class FloorPlan:
             last = int(before[last])
         return way
 
+    def _within_reach(self, start: Floats) -> NDArray[np.bool_]:
+        """The crossroads that somebody at `start` (2,) can walk to; who touches a wall first steps back from it, to the
+        nearest on their side."""
+        starts = np.repeat(start[None], len(self._grid), 0)
+        reach = self.are_clear(starts, self._grid)
+        if not reach.any():
+            apart_m = np.hypot(*(self._grid - start).T)
+            apart_m[self.count_walls(starts, self._grid) > 0] = np.inf
+            reach[apart_m.argmin()] = np.isfinite(apart_m.min())
+        return reach
+
     def random_spot(self, rng: np.random.Generator) -> Floats:
         """A place inside where somebody can stand."""
-        return rng.uniform(self.low + 2 * WALL_CLEARANCE_M, self.high - 2 * WALL_CLEARANCE_M)
+        room = self.low + 2 * WALL_CLEARANCE_M, self.high - 2 * WALL_CLEARANCE_M
+        spot = rng.uniform(*room)
+        for _ in range(MOST_TRIES):
+            if self.wall_distance_m(spot) >= WALL_CLEARANCE_M:
+                break
+            spot = rng.uniform(*room)
+        return spot
+
+    def wall_distance_m(self, point: Floats) -> float:
+        """From a point (2,) to the nearest wall."""
+        if not len(self.walls):
+            return np.inf
+        start, along = self.walls[:, :2], self.walls[:, 2:] - self.walls[:, :2]
+        share = ((point - start) * along).sum(axis=1) / np.maximum((along * along).sum(axis=1), 1e-12)
+        nearest = start + np.clip(share, 0, 1)[:, None] * along
+        return float(np.hypot(*(point - nearest).T).min())
 
     def keep_inside(self, points: Floats) -> Floats:
         return np.clip(points, self.low + WALL_CLEARANCE_M, self.high - WALL_CLEARANCE_M)
