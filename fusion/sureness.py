@@ -9,6 +9,7 @@ Of the poorest, two in five (drawn people) to seven in ten (PETS) were somebody 
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .geometry import Floats
 
@@ -28,19 +29,17 @@ class Sureness:
 
     def of(self, source: str, score: Floats) -> Floats:
         """Scores (N,) in shares of the usual one; all 1 for a detector that gives nobody a score above 0."""
-        usual, count, best = self._known(source)
-        best = max([best, *score.tolist()])
-        self._usual[source] = usual, count, best
-        usual = min(usual, best)
+        usual, _, best = self._known(source)
+        usual = min(usual, max([best, *score.tolist()]))
         return score / usual if usual > 0 else np.ones(len(score))
 
-    def learn(self, source: str, score: Floats) -> None:
-        """Of boxes that found believed bodies: scores (N,)."""
+    def learn(self, source: str, score: Floats, believed: NDArray[np.intp]) -> None:
+        """From a frame's scores (N,), and the rows of those whose boxes found believed bodies."""
         usual, count, best = self._known(source)
-        for each in score.tolist():
+        for each in score[believed].tolist():
             count += 1
             usual += max(1 / count, RATE) * (each - usual)
-        self._usual[source] = usual, count, best
+        self._usual[source] = usual, count, max([best, *score.tolist()])
 
     def _known(self, source: str) -> tuple[float, float, float]:
         return self._usual.get(source, (USUAL_FIRST, FIRST_COUNT, 0.0))

@@ -77,7 +77,7 @@ class Tracker:
         self._begin(seen, self._not_twice(seen, np.flatnonzero(spare), bodies))
         self._confirm(seen.t_ns)
         if seen.sees:
-            self._sureness.learn(seen.source, seen.score[rows[self.confirmed[bodies]]])
+            self._sureness.learn(seen.source, seen.score, rows[self.confirmed[bodies]])
         if seen.histogram is not None:
             self._untangle(bodies)
         self._merge_twins(seen.t_ns)

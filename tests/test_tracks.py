@@ -167,13 +167,13 @@ def test_half_a_bodys_box_nourishes_no_second_body_behind_it() -> None:
 
 def test_the_usual_score_is_each_cameras_own_and_comes_back_with_the_state() -> None:
     sureness = Sureness()
-    sureness.learn("camera-1", np.full(400, 0.9))
+    sureness.learn("camera-1", np.full(400, 0.9), np.arange(400))
     assert sureness.of("camera-1", np.array([0.9, 0.45])) == pytest.approx([1.0, 0.5], abs=0.05)
     assert sureness.of("camera-2", np.array([1.9]))[0] == pytest.approx(1.0)
     again = Sureness()
     again.load(sureness.state())
-    again.learn("camera-1", np.array([0.7]))
-    sureness.learn("camera-1", np.array([0.7]))
+    again.learn("camera-1", np.array([0.7]), np.arange(1))
+    sureness.learn("camera-1", np.array([0.7]), np.arange(1))
     assert again.state() == sureness.state()
 
 

@@ -1,10 +1,10 @@
 """An appearance model's card: read, and refused in one sentence where it cannot be one. It opens no network."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..card_file import NotCard, card_in, require
 from .likeness import CHANGED, KINDS, ModelError
 
 FORMAT = "whowhere appearance 1"
@@ -17,24 +17,19 @@ MOST = 1e12  # of any number in a card
 def read_card(path: Path) -> dict[str, Any]:
     """The card in a file. Raises ModelError, naming it."""
     try:
-        card = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"{path} is no card: {error}") from error
-    if not isinstance(card, dict) or card.get("format") != FORMAT:
-        raise ModelError(f"{path} is no card of an appearance model")
+        card = card_in(path, FORMAT, "an appearance model")
+    except NotCard as error:
+        raise ModelError(str(error)) from error
     check(card, str(path))
     return card
 
 
 def check(card: Mapping[str, Any], where: str = "the card") -> None:
     """Raises ModelError for a part that is missing or of a wrong kind; whether its network fits is not asked here."""
-    if lacks := [key for key in NEEDED if key not in card]:
-        raise ModelError(f'{where} lacks "{lacks[0]}"')
-    for key in ("name", "version"):
-        if not isinstance(card[key], str) or not card[key]:
-            raise ModelError(f"{where}: {key} = {card[key]!r} must be a text")
+    try:
+        require(card, NEEDED, where)
+    except NotCard as error:
+        raise ModelError(str(error)) from error
     if not isinstance(card["sha256"], str):
         raise ModelError(f'{where}: sha256 = {card["sha256"]!r} must be a text, "" where there is no network')
     if not _is_whole(card["size"]):

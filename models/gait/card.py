@@ -1,10 +1,11 @@
 """A gait model's card: read, and refused in one sentence where it cannot be one. It opens no network."""
 
-import json
 from collections.abc import Mapping
 from math import isfinite
 from pathlib import Path
 from typing import Any
+
+from ..card_file import NotCard, card_in, require
 
 FORMAT = "whowhere gait 1"
 NEEDED = ("format", "name", "version", "sha256", "latent", "numbers", "calibration")
@@ -21,24 +22,19 @@ class GaitError(ValueError):
 def read_card(path: Path) -> dict[str, Any]:
     """The card in a file. Raises GaitError, naming it."""
     try:
-        card = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise GaitError(f"{path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise GaitError(f"{path} is no card: {error}") from error
-    if not isinstance(card, dict) or card.get("format") != FORMAT:
-        raise GaitError(f"{path} is no card of a gait model")
+        card = card_in(path, FORMAT, "a gait model")
+    except NotCard as error:
+        raise GaitError(str(error)) from error
     check(card, str(path))
     return card
 
 
 def check(card: Mapping[str, Any], where: str = "the card") -> None:
     """Raises GaitError for a part that is missing or impossible."""
-    if lacks := [key for key in NEEDED if key not in card]:
-        raise GaitError(f'{where} lacks "{lacks[0]}"')
-    for key in ("name", "version"):
-        if not isinstance(card[key], str) or not card[key]:
-            raise GaitError(f"{where}: {key} = {card[key]!r} must be a text")
+    try:
+        require(card, NEEDED, where)
+    except NotCard as error:
+        raise GaitError(str(error)) from error
     if not isinstance(card["latent"], int) or not 1 <= card["latent"] <= 256:
         raise GaitError(f"{where}: latent = {card['latent']!r} must be a whole number, 1 to 256")
     if not isinstance(card["sha256"], dict):

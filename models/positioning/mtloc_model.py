@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...messages import PhoneBatch
+from ..card_file import NotCard, card_in, require
 from ..onnx_session import NotOnnx, open_session
 from ..radiomap.knn import Fix
 from .mtloc_windows import SCAN_MAX_AGE_S, SENSORS, STEPS, magnitudes, scaled, wifi_vector
@@ -106,17 +107,15 @@ def load_model(path: str | Path) -> MtlocModel:
     """The model in an ONNX file whose card lies beside it (name.json). Raises ModelError, naming the file."""
     path = Path(path)
     try:
-        content, said = path.read_bytes(), path.with_suffix(".json").read_text("utf-8")
+        content = path.read_bytes()
     except OSError as error:
-        raise ModelError(f"{error.filename} cannot be read: {error.strerror}") from error
+        raise ModelError(f"{path} cannot be read: {error.strerror}") from error
+    told = path.with_suffix(".json")
     try:
-        card = json.loads(said)
-    except ValueError as error:
-        raise ModelError(f"{path.with_suffix('.json')} is no card: {error}") from error
-    if not isinstance(card, dict) or card.get("format") != FORMAT:
-        raise ModelError(f"{path.with_suffix('.json')} is no card of a positioning model")
-    if lacks := [key for key in NEEDED if key not in card]:
-        raise ModelError(f'{path.with_suffix(".json")} lacks "{lacks[0]}"')
+        card = card_in(told, FORMAT, "a positioning model")
+        require(card, NEEDED, str(told))
+    except NotCard as error:
+        raise ModelError(str(error)) from error
     if hashlib.sha256(content).hexdigest() != card["sha256"]:
         raise ModelError(f"{path} is not the file its card describes (sha256 differs): take both from one training")
     return MtlocModel(_session(content, len(card["bssids"]), path), card)
