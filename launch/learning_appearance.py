@@ -22,6 +22,7 @@ from ..nodes.session import Session
 from ..sitefile import Camera, Site
 from .arguments import natural, new_folder
 from .errors import LaunchError
+from .training import ready_to_train
 
 if TYPE_CHECKING:
     from ..models.appearance.gathering import Bodies, FloorOf
@@ -57,10 +58,7 @@ def run(args: argparse.Namespace) -> int:
             "learning needs sessions and the crops that their cameras kept: SESSION... --crops FOLDER",
             "whowhere learn appearance --generated --out models/",
         )
-    try:
-        import torch  # noqa: F401
-    except ImportError as error:
-        raise LaunchError("learning needs torch: the `train` extra", 'pip install "whowhere[train]"') from error
+    ready_to_train()
     from ..models.appearance.learning import LearningError
 
     try:

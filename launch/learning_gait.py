@@ -14,6 +14,7 @@ from typing import Any
 from ..models.gait.model import CARD, save_model
 from .arguments import natural, new_folder, positive
 from .errors import LaunchError
+from .training import ready_to_train
 
 HELD_OUT = 900  # people to calibrate by: 300 leave what joined walks are worth to chance
 NAME = "gait-generated"
@@ -41,10 +42,7 @@ def run(args: argparse.Namespace) -> int:
         raise LaunchError("gait is learnt from generated walks: say so", "whowhere learn gait --generated --out gait/")
     if args.people is not None and args.people < 20:
         raise LaunchError("--people must be 20 or more", "whowhere learn gait --help")
-    try:
-        import torch  # noqa: F401
-    except ImportError as error:
-        raise LaunchError("learning needs torch: the `train` extra", 'pip install "whowhere[train]"') from error
+    ready_to_train()
     said = None if args.json else print
     result = mission(args, said) if args.mission else estimators(args, said)
     print(json.dumps(result) if args.json else f"written to {args.out}: {', '.join(result['files'])}")

@@ -20,6 +20,7 @@ from ..models.radiomap.maps import FingerprintMap, load_map, save_map
 from .arguments import natural, new_folder
 from .errors import LaunchError
 from .recorded_walks import walks_in
+from .training import ready_to_train
 
 MAP_FILE, MODEL_FILE = "positioning.map", "positioning.onnx"
 
@@ -84,10 +85,9 @@ def _mtloc(
     args: argparse.Namespace, training: Sequence[Walk], held: Sequence[Walk], radio_map: FingerprintMap
 ) -> tuple[bytes, MtlocModel, Scored]:
     """The trained network's file, the model in it, and its own errors on the walks held out."""
-    try:
-        from ..models.positioning import mtloc_learning
-    except ImportError as error:
-        raise LaunchError("learning needs torch: the `train` extra", 'pip install "whowhere[train]"') from error
+    ready_to_train()
+    from ..models.positioning import mtloc_learning
+
     fitted, tuning = split(training, 0.12, args.seed)
     motion = None
     if args.source:

@@ -18,6 +18,7 @@ from ...models.appearance.scoring import Ranked, interval, ranked
 from ...models.appearance.tracklets import F64
 from ..arguments import natural, new_folder, positive
 from ..errors import LaunchError
+from ..training import ready_to_train
 from . import recorded_crops
 
 ROUNDS = 12
@@ -56,10 +57,9 @@ def run(args: argparse.Namespace) -> int:
 
 def generated(seeds: Sequence[int], pictures: bool, rounds: int) -> Table:
     """By seed, what `models.appearance.trial` measures."""
-    try:
-        from ...models.appearance import trial
-    except ImportError as error:
-        raise LaunchError("this needs torch: the `train` extra", 'pip install "whowhere[train]"') from error
+    ready_to_train("this")
+    from ...models.appearance import trial
+
     ways = trial.WAYS if pictures else {**trial.WAYS, **trial.GRAPHS}
     return {f"seed {seed}": trial.tried(seed, pictures, ways, rounds, few=29) for seed in seeds}
 

@@ -21,6 +21,7 @@ from ...models.gait.walkset import TOLD, WalkSet, told_only
 from ..arguments import natural, new_folder
 from ..errors import LaunchError
 from ..generated_gaits import Conditions, generated
+from ..training import ready_to_train
 
 F64 = NDArray[np.float64]
 
@@ -75,6 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     if args.mission:
+        ready_to_train("Mission")
         from . import gait_mission
 
         done = gait_mission.tables(args.seeds, args.steps, None if args.json else print)

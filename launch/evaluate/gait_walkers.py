@@ -18,6 +18,7 @@ from ...models.gait.walkers_recording import Recording, WalkerError
 from ...models.gait.walkers_trial import Judged, Method, Walkers, figures, linear, strangers, tried_together, walkers_of
 from ..arguments import natural, new_file
 from ..errors import LaunchError
+from ..training import ready_to_train
 from .walker_files import DEFAULT, recordings_in
 
 TAUGHT_BY, OTHER = "77", "60"
@@ -96,10 +97,9 @@ def audits(walkers: Walkers) -> list[Audit]:
 def methods_of(networks: bool) -> dict[str, list[Method]]:
     if not networks:
         return {LINEAR: [linear]}
-    try:
-        from ...models.gait.walkers_rf import rf_branch
-    except ImportError as error:
-        raise LaunchError("the RF branch needs torch: the `train` extra", 'pip install "whowhere[train]"') from error
+    ready_to_train("the RF branch")
+    from ...models.gait.walkers_rf import rf_branch
+
     one, two = linear, rf_branch()
     return {LINEAR: [one], RF: [two], BOTH: [one, two]}
 

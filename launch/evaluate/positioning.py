@@ -21,6 +21,7 @@ from ...models.positioning.walks import Walk, radio_map_of, split
 from ...models.radiomap.knn import Locator
 from ..arguments import natural, new_file
 from ..recorded_walks import walks_in
+from ..training import ready_to_train
 
 DEFAULT = Path(__file__).resolve().parents[3] / "shared" / "data" / "positioning" / "mall_walks_B1.tar.xz"
 GONE = ("imu", "mag")
@@ -42,6 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.generated or args.transfer or args.mtloc:
+        ready_to_train("MTLoc")
     if args.generated:
         from . import generated_rounds
 

@@ -20,6 +20,7 @@ from ...models.radiomap.rehearsal import Rehearsal, tried
 from ...models.radiomap.scans import Scans
 from ..arguments import natural, new_file
 from ..errors import LaunchError
+from ..training import ready_to_train
 from .library import DEFAULT, NAMES, Library, Month
 
 GONE_OF_THE_REST = 0.3
@@ -46,6 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if not all(0 <= churn < 1 for churn in args.churn) or args.every < 1:
         raise LaunchError("--churn must be from 0 to below 1 and --every at least 1")
+    if args.gufu:
+        ready_to_train("GUFU")
     library = Library(Path(args.data))
     first = library.month(1, "trn")
     rows: list[Row] = []

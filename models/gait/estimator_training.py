@@ -60,7 +60,8 @@ def train(walks: WalkSet, recipe: Recipe, said: Callable[[str], Any] | None = No
     draw = np.random.default_rng(recipe.seed)
     pair = Pair()
     optimiser = torch.optim.AdamW(pair.parameters(), lr=recipe.rate, weight_decay=recipe.decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.rate, total_steps=recipe.steps, pct_start=0.1)
+    warm_up = 0.1 if recipe.steps > 10 else 0.9  # a tenth of ten steps is the one that OneCycleLR cannot divide
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.rate, total_steps=recipe.steps, pct_start=warm_up)
     aims = [targets(each, walks.names) for each in (walks.radar_numbers, walks.camera_numbers)]
     running: dict[str, float] = {}
     for step in range(recipe.steps):
