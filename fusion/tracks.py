@@ -35,6 +35,7 @@ FOUND_S = 0.7  # a body unseen for longer may be somebody else when it is seen a
 LOST_S = 12.0  # a confirmed body that nobody could see for this long is lost
 MISSED_S = 6.0  # and one that cameras looked at for this long in vain
 LONGEST_LOOK_S = 0.5  # what one frame may add to that
+TOLD_APART_S = 3.0  # since a camera saw them, bodies that look different are not mistaken for each other
 
 
 class Tracker:
@@ -129,7 +130,7 @@ class Tracker:
 
     def distinct(self) -> frozenset[int]:
         """The numbers of bodies that a camera has seen lately and whose looks differ from those of all others near."""
-        facing = (self.t_ns - self.faced_ns < SECOND_NS) & (self.looks.max(axis=1) > 0)
+        facing = (self.t_ns - self.faced_ns < TOLD_APART_S * SECOND_NS) & (self.looks.max(axis=1) > 0)
         near = np.linalg.norm(self.mean[:, None, :2] - self.mean[None, :, :2], axis=2) < ALONE_M
         if np.count_nonzero(near) > len(near):  # somebody is near somebody else than themselves
             facing &= (near & (bhattacharyya(self.looks, self.looks) < LOOKS_LIKE)).sum(axis=1) <= 1
