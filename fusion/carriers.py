@@ -14,6 +14,7 @@ from .evidence.columns import Bodies
 from .geometry import Floats
 from .identities import Identities
 from .tracks import Tracker
+from .wireless import WirelessGrid
 
 UNSEEN_VARIANCE_M2 = 1e6  # a lost body's place says nothing about a signal
 TRAIL_NS = 7_000_000_000  # how far back the trail goes
@@ -44,6 +45,10 @@ class Enrolled:
             or [self.own_maps[phone] for phone in self.phones_of(who)]
             for who in range(len(enrolled))
         ]
+
+    def likelier(self, grid: WirelessGrid, place: Floats) -> Floats:
+        """(identities,) how many times likelier each is unseen about a place (2,) than anywhere, by its first map."""
+        return np.array([grid.likelier(rows[0], place) if rows else 1.0 for rows in self.map_rows])
 
     def phones_of(self, who: int) -> list[int]:
         return np.flatnonzero(self.phone_owner == who).tolist()

@@ -203,7 +203,8 @@ class Engine:
         return {device: (*places[owner],) for device, owner in owners.items() if owner in places}
 
     def _follow_bodies(self) -> None:
-        follow(self._tracker, self._continuity, self._identities, self._recognition)
+        likelier = partial(self._enrolled.likelier, self._grid)
+        follow(self._tracker, self._continuity, self._identities, self._recognition, likelier)
 
     def _tick_until(self, t_ns: int) -> list[Message]:
         """Scenes at fixed instants of event time, whatever came in between."""

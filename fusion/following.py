@@ -2,18 +2,28 @@
 continuity, identities and recognition follow.
 """
 
+from collections.abc import Callable
+
 from .changes import Change
 from .continuity import Continuity
+from .geometry import Floats
 from .identities import Identities
 from .recognition import Recognition
 from .tracks import Tracker
 
 
-def follow(tracker: Tracker, continuity: Continuity, identities: Identities, recognition: Recognition) -> None:
-    """Take the tracker's changes to all who must know."""
+def follow(
+    tracker: Tracker,
+    continuity: Continuity,
+    identities: Identities,
+    recognition: Recognition,
+    likelier: Callable[[Floats], Floats],
+) -> None:
+    """Take the tracker's changes to all who must know. likelier: of a place (2,), as `Identities.born` takes it."""
     for change in tracker.take_changes():
         if change.kind == "born":
-            identities.born(change.number, _parents(change, tracker, continuity, recognition))
+            parents = _parents(change, tracker, continuity, recognition)
+            identities.born(change.number, parents, likelier(change.mean[:2]))
         elif change.kind == "found":
             identities.found(change.number, _parents(change, tracker, continuity, recognition))
         elif change.kind == "lost":

@@ -15,7 +15,7 @@ from .assignment import IncrementalAssignment
 from .geometry import Floats
 from .posterior import marginals
 
-FOUND_AT_BIRTH = 0.5  # the chance that a body just found is a given identity whose body was not tracked
+FOUND_AT_BIRTH = 0.35  # the chance that a body just found anywhere is a given identity whose body was not tracked
 FOUND_PER_S = 0.1  # the same, per second, spread over the bodies there are
 LEAVE_PER_S = 0.003
 FADE_PER_S = 0.05  # belief in a lost body fades into "nobody"
@@ -67,14 +67,15 @@ class Identities:
     def column(self, number: int) -> int:
         return self.numbers.index(number)
 
-    def born(self, number: int, parents: dict[int, float]) -> None:
+    def born(self, number: int, parents: dict[int, float], likelier: Floats | float = 1.0) -> None:
         """A new body: it takes, of each identity's belief, the shares of the lost bodies it may continue, and some
-        of the belief in nobody."""
-        share = np.zeros(len(self.numbers))
+        of the belief in nobody: by how many times `likelier` (identities,) it is unseen there than anywhere."""
+        share = np.zeros((len(self.names), len(self.numbers)))
         for parent, probability in parents.items():
             if parent in self.numbers:
-                share[self.column(parent)] = probability
-        share[0] = FOUND_AT_BIRTH * (1 - min(sum(parents.values()), 1.0))
+                share[:, self.column(parent)] = probability
+        odds = likelier * FOUND_AT_BIRTH / (1 - FOUND_AT_BIRTH)
+        share[:, 0] = odds / (1 + odds) * (1 - min(sum(parents.values()), 1.0))
         flow = self.belief * share
         for owner_of, evidence in self._witnesses:
             evidence.add((flow + LEAST)[owner_of])

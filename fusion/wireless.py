@@ -25,6 +25,7 @@ MIN_DISTANCE_M = 0.5
 OVERLOOKED = 0.6  # of the places that cameras watch, what is left after a second in which nobody was found there
 LEAST = 1e-9
 DOUBT = 0.1  # of a map, beside another witness: the share of it that is spread over all places
+ABOUT_M = 1.0  # finer than this no map of a radio is
 
 
 def expected_dbm(sniffer: Sniffer, position: Floats) -> Floats:
@@ -116,6 +117,12 @@ class WirelessGrid:
         far = (apart * (apart @ inverse)).sum(axis=2)
         there = np.exp(-0.5 * (far - far.min()))
         return there / there.sum()
+
+    def likelier(self, device: int, place: Floats) -> float:
+        """How many times likelier its carrier is unseen about a place (2,) than anywhere on the plan in the mean."""
+        grid = self.maps[device] * self._people
+        there = float((grid * self.around(place, ABOUT_M**2 * np.eye(2))).sum() / grid.sum() * self._people.sum())
+        return (1 - DOUBT) * there + DOUBT
 
     def position(self, device: int, near: tuple[Floats, Floats] | None = None) -> tuple[Floats, Floats]:
         """Mean (2,) and covariance (2,2) of where the device is, if a person carries it: they are mostly on the plan.

@@ -1,9 +1,12 @@
-"""Who may be mistaken for whom: bodies that meet mix their names, unless a camera has lately told them apart."""
+"""Who may be mistaken for whom: bodies that meet mix their names, unless a camera has lately told them apart; and a
+body found where somebody unseen is thought to be is rather theirs."""
 
 import numpy as np
 from whowhere.fusion.detections import Detections
 from whowhere.fusion.identities import Identities
 from whowhere.fusion.tracks import TOLD_APART_S, Tracker
+from whowhere.fusion.wireless import WirelessGrid
+from whowhere.sitefile import Area
 
 RED, BLUE = np.eye(256)[[10, 200]]
 SECOND_NS = 1_000_000_000
@@ -65,3 +68,21 @@ def test_names_of_those_who_meet_mix_but_hardly_where_looks_tell_them_apart() ->
     assert surely_first_after(5.0, frozenset()) < 0.75
     assert surely_first_after(5.0, frozenset({1})) < 0.75  # both must be known
     assert surely_first_after(5.0, frozenset({1, 2})) > 0.95
+
+
+def test_a_body_found_where_somebody_is_thought_to_be_is_rather_theirs() -> None:
+    area = Area(x_m=(0.0, 10.0), y_m=(0.0, 8.0))
+    grid = WirelessGrid(area, [], 1)
+    anywhere = grid.likelier(0, np.array([3.0, 3.0]))
+    assert abs(anywhere - 1.0) < 0.05
+    grid.leave(0, np.array([3.0, 3.0]), 0.5)
+    near, far = grid.likelier(0, np.array([3.0, 3.0])), grid.likelier(0, np.array([8.0, 6.0]))
+    assert near > 3 * anywhere
+    assert 0.1 < far < anywhere
+    taken = []
+    for likelier in (far, anywhere, near):
+        identities = Identities(("Ada",), np.array([0]), Silent())
+        identities.born(1, {}, np.array([likelier]))
+        taken.append(float(identities.belief[0, 1]))
+    assert taken == sorted(taken)
+    assert taken[2] > 1.5 * taken[0]
