@@ -37,6 +37,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=natural, nargs="+", default=[1, 2, 3], help="of MTLoc's splits and weights")
     parser.add_argument("--generated", action="store_true", help="transfer on generated rounds instead (needs torch)")
     parser.add_argument(
+        "--rounds",
+        type=int,
+        choices=range(1, 9),
+        nargs="+",
+        default=[8, 7, 6, 5, 4, 3, 2, 1],
+        help="with --generated: how many of the target's eight rounds a transferred model is tuned on (default: each)",
+    )
+    parser.add_argument(
         "--transfer", metavar="PATH", nargs="+", help="MTLoc's motion branch to and from these walks instead (torch)"
     )
     parser.add_argument("--plot", type=new_file, metavar="PNG", help="write the errors' distributions")
@@ -48,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     if args.generated:
         from . import generated_rounds
 
-        done = generated_rounds.tables(args.seeds)
+        done = generated_rounds.tables(args.seeds, tuned=args.rounds)
         print(json.dumps(done, indent=1) if args.json else "\n".join(generated_rounds.in_words(done)))
         return 0
     walks = walks_in(args.data)

@@ -25,7 +25,11 @@ class Mtloc(nn.Module):
         self.out = dense(WIDTH, 2)
 
     def forward(self, wifi: Tensor, imu: Tensor, mag: Tensor) -> Tensor:
-        heard = torch.relu(self.wifi_2(torch.relu(self.wifi_1(wifi))))
+        return self.beyond(self.wifi_1(wifi), imu, mag)
+
+    def beyond(self, first: Tensor, imu: Tensor, mag: Tensor) -> Tensor:
+        """From the first WiFi layer's sums (B,128) on."""
+        heard = torch.relu(self.wifi_2(torch.relu(first)))
         moved, felt = self.imu(imu)[0][:, -1], self.mag(mag)[0][:, -1]
         return self.out(torch.relu(self.joined(torch.cat([heard, moved, felt], dim=1))))
 

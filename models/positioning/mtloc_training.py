@@ -54,40 +54,46 @@ def pretrain(windows: Windows, box: Box, recipe: Recipe) -> MotionOnly:
     """Stage A: the motion LSTM with a dense layer, on the source's motion alone."""
     torch.manual_seed(recipe.seed)
     network = MotionOnly()
-    _descend(network, lambda rows: network(_tensor(windows.imu)[rows]), _unit(windows, box), None, recipe)
+    descend(network, lambda rows: network(tensor(windows.imu)[rows]), unit(windows, box), None, recipe)
     return network
 
 
 def train(
-    windows: Windows, held: Windows | None, box: Box, recipe: Recipe, motion: MotionOnly | None = None
+    windows: Windows,
+    held: Windows | None,
+    box: Box,
+    recipe: Recipe,
+    motion: MotionOnly | None = None,
+    start: Mtloc | None = None,
 ) -> tuple[Mtloc, list[float]]:
     """Stage B: the whole network; returns it with the validation loss of each epoch (empty without `held`).
 
-    motion None: from scratch; else its LSTM is copied in, and stays frozen if the recipe says so.
+    start: the first weights (changed in place), else drawn. motion: its LSTM is copied in, and stays frozen if the
+    recipe says so.
     """
     torch.manual_seed(recipe.seed)
-    network = Mtloc(windows.wifi.shape[1])
+    network = start if start is not None else Mtloc(windows.wifi.shape[1])
     if motion is not None:
         transfer(motion, network, recipe.frozen)
-    inputs = [_tensor(part) for part in (windows.wifi, windows.imu, windows.mag)]
+    inputs = [tensor(part) for part in (windows.wifi, windows.imu, windows.mag)]
     draw = torch.Generator().manual_seed(recipe.seed + 1)
 
     def predict(rows: Tensor) -> Tensor:
-        return network(*_disturbed([part[rows] for part in inputs], recipe, draw))
+        return network(*disturbed([part[rows] for part in inputs], recipe, draw))
 
     def judged() -> float:
         assert held is not None
         with torch.no_grad():
-            return float(nn.functional.mse_loss(_tensor(predictions(network, held)), _unit(held, box)))
+            return float(nn.functional.mse_loss(tensor(predictions(network, held)), unit(held, box)))
 
-    return network, _descend(network, predict, _unit(windows, box), judged if held is not None else None, recipe)
+    return network, descend(network, predict, unit(windows, box), judged if held is not None else None, recipe)
 
 
 def predictions(network: Mtloc, windows: Windows) -> NDArray[np.float32]:
     """(n,2) in the unit box."""
     network.eval()
     with torch.no_grad():
-        done = network(_tensor(windows.wifi), _tensor(windows.imu), _tensor(windows.mag)).numpy()
+        done = network(tensor(windows.wifi), tensor(windows.imu), tensor(windows.mag)).numpy()
     network.train()
     return done
 
@@ -131,7 +137,7 @@ def wiped(windows: Windows, modality: str, share: float, seed: int) -> Windows:
     return windows._replace(**{modality: part})
 
 
-def _descend(network: nn.Module, predict: Any, labels: Tensor, judged: Any, recipe: Recipe) -> list[float]:
+def descend(network: nn.Module, predict: Any, labels: Tensor, judged: Any, recipe: Recipe) -> list[float]:
     trained = [p for p in network.parameters() if p.requires_grad]
     optimiser = torch.optim.RMSprop(trained, lr=recipe.rate, alpha=0.9, eps=1e-7, weight_decay=recipe.decay)
     shuffle = torch.Generator().manual_seed(recipe.seed)
@@ -152,7 +158,7 @@ def _descend(network: nn.Module, predict: Any, labels: Tensor, judged: Any, reci
     return losses
 
 
-def _disturbed(parts: Sequence[Tensor], recipe: Recipe, draw: torch.Generator) -> list[Tensor]:
+def disturbed(parts: Sequence[Tensor], recipe: Recipe, draw: torch.Generator) -> list[Tensor]:
     """The branches with some zeroed, levels noisy and access points unheard, as far as the recipe says."""
     wifi, *others = parts
     if recipe.wifi_noise:
@@ -167,9 +173,9 @@ def _disturbed(parts: Sequence[Tensor], recipe: Recipe, draw: torch.Generator) -
     return done
 
 
-def _unit(windows: Windows, box: Box) -> Tensor:
-    return _tensor((windows.place_m - np.array(box[:2])) / np.array(box[2:]))
+def unit(windows: Windows, box: Box) -> Tensor:
+    return tensor((windows.place_m - np.array(box[:2])) / np.array(box[2:]))
 
 
-def _tensor(array: NDArray) -> Tensor:
+def tensor(array: NDArray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(array, np.float32))
