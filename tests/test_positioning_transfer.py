@@ -89,7 +89,7 @@ def test_no_two_floors_share_a_route(monkeypatch: pytest.MonkeyPatch):
 def test_the_tables_hold_every_training(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(generated_rounds, "SECONDS", 20.0)
     done = generated_rounds.tables([1], epochs=1, tuned=(5,))
-    names = ["scratch, 8 of 8", "scratch, 8 of 8, smooth columns", "tuned, 5 of 8", "whole, 5 of 8"]
+    names = ["scratch, 8 of 8", "scratch (ours), 8 of 8", "tuned, 5 of 8", "whole, 5 of 8"]
     assert [name for name in done["test"] if "scan" not in name] == names
     assert len(done["wiped"]) == len(names) * 3 * len(generated_rounds.WIPED)
     assert len(generated_rounds.in_words(done)) == 1 + 2 * len(names) + len(done["wiped"])

@@ -28,7 +28,9 @@ DROPPED = 0.15  # share of training windows in which a branch is zeroed, with mo
 class Recipe:
     """How to train. epochs; rate; seed; frozen: leave a transferred motion branch as it is; dropout: share of windows
     whose branch is zeroed, each branch on its own; decay: weight decay (the paper has none); wifi_noise: standard
-    deviation added to levels that were heard (the paper has none)."""
+    deviation added to levels that were heard, wifi_dropout: share of them left out (the paper has neither); distance:
+    train and stop by the mean distance, not by its square, which the windows without a scan rule; sensor_noise:
+    standard deviation added to each window's magnitudes in [0,1] as a whole, and again to each (both ours)."""
 
     epochs: int = 100
     rate: float = RATE
@@ -38,6 +40,8 @@ class Recipe:
     decay: float = 0.0
     wifi_noise: float = 0.0
     wifi_dropout: float = 0.0
+    distance: bool = False
+    sensor_noise: float = 0.0
 
 
 Box = tuple[float, float, float, float]
@@ -84,7 +88,7 @@ def train(
     def judged() -> float:
         assert held is not None
         with torch.no_grad():
-            return float(nn.functional.mse_loss(tensor(predictions(network, held)), unit(held, box)))
+            return float(loss(tensor(predictions(network, held)), unit(held, box), recipe))
 
     return network, descend(network, predict, unit(windows, box), judged if held is not None else None, recipe)
 
@@ -146,7 +150,7 @@ def descend(network: nn.Module, predict: Any, labels: Tensor, judged: Any, recip
     for _ in range(recipe.epochs):
         for rows in torch.randperm(len(labels), generator=shuffle).split(BATCH):
             optimiser.zero_grad()
-            nn.functional.mse_loss(predict(rows), labels[rows]).backward()
+            loss(predict(rows), labels[rows], recipe).backward()
             nn.utils.clip_grad_norm_(trained, NORM_MOST)
             optimiser.step()
         if judged is not None:
@@ -158,6 +162,13 @@ def descend(network: nn.Module, predict: Any, labels: Tensor, judged: Any, recip
     return losses
 
 
+def loss(said: Tensor, labels: Tensor, recipe: Recipe) -> Tensor:
+    """The mean squared error, or the mean distance, of places (n,2) in the unit box."""
+    if recipe.distance:
+        return ((said - labels).square().sum(dim=1) + 1e-6).sqrt().mean()
+    return nn.functional.mse_loss(said, labels)
+
+
 def disturbed(parts: Sequence[Tensor], recipe: Recipe, draw: torch.Generator) -> list[Tensor]:
     """The branches with some zeroed, levels noisy and access points unheard, as far as the recipe says."""
     wifi, *others = parts
@@ -165,6 +176,12 @@ def disturbed(parts: Sequence[Tensor], recipe: Recipe, draw: torch.Generator) ->
         wifi = wifi + recipe.wifi_noise * torch.randn(wifi.shape, generator=draw) * (wifi > 0)
     if recipe.wifi_dropout:
         wifi = wifi * (torch.rand(wifi.shape, generator=draw) >= recipe.wifi_dropout)
+    if recipe.sensor_noise:
+        for k, part in enumerate(others):
+            shape = (len(part), 1, part.shape[2])
+            others[k] = part + recipe.sensor_noise * (
+                torch.randn(shape, generator=draw) + torch.randn(part.shape, generator=draw)
+            )
     done = [wifi, *others]
     if recipe.dropout:
         for k, part in enumerate(done):

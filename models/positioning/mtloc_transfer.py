@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .mtloc_network import WIDTH, Mtloc, dense
-from .mtloc_training import Box, Recipe, box_of, descend, disturbed, tensor, unit
+from .mtloc_training import Box, Recipe, box_of, descend, disturbed, loss, tensor, unit
 from .mtloc_windows import Windows
 
 F64 = NDArray[np.float64]
@@ -72,7 +72,7 @@ def pretrain_whole(windows: Windows, held: Windows | None, recipe: Recipe) -> Pl
         assert held is not None
         with torch.no_grad():
             said = network(tensor(held.wifi), tensor(held.imu), tensor(held.mag), heard)
-        return float(nn.functional.mse_loss(said, unit(held, box)))
+        return float(loss(said, unit(held, box), recipe))
 
     draw = torch.Generator().manual_seed(recipe.seed + 1)
     descend(network, predict, unit(windows, box), judged if held is not None else None, recipe)
