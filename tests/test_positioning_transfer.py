@@ -80,7 +80,7 @@ def test_a_carried_network_needs_fewer_rounds(source: transfer.Placed, target: l
 
 
 def test_no_two_floors_share_a_route(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(generated_rounds, "SECONDS", 30.0)
+    monkeypatch.setattr(generated_rounds, "SECONDS", 90.0)
     floors = [generated_rounds._split(k, (60.0, 79.0), 20) for k in (2, 3, 4)]
     routes = [walk.waypoint_m.round().tobytes() for parts in floors for part in parts for walk in part]
     assert len(dict.fromkeys(routes)) == 3 * 14
