@@ -4,7 +4,8 @@ Two questions, both to the stale map and to a map updated from the rest of the b
 placed by one half of their surviving access points; how well do the neighbours foretell the other half? Survey: with
 the survey's own fingerprints as scans, each without its place's neighbours, how far off are they? The first notices
 levels that have changed under the map, the second a batch that would bend the map. An update that is clearly worse in
-either is rolled back.
+either is rolled back. A batch placed by its own chart (`chart`), of which both questions know little, must also lie the
+same way without the part held out.
 """
 
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ WORSE_FORETOLD = 1.08
 WORSE_LOCATED = 1.12
 SURVEY_SCANS = 300
 HALVES = 2
+ELSEWHERE = 0.5  # of the map's extent: a chart that moves as far when a part of the batch is left out is chance
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,6 +51,8 @@ def tried(old: FingerprintMap, scans: Scans, *, version: str, seed: int = 0) -> 
         if reason := _worse(metrics):
             return Rehearsal(old, False, f"rolled back: {reason}", first, metrics)
         update = updated(old, scans, version=version, seed=seed, offset_db=offset_db)
+        if reason := _unsteady(first, update, ~held):
+            return Rehearsal(old, False, f"rolled back: {reason}", first, metrics)
     except MapError as error:
         return Rehearsal(old, False, f"refused: {error}", None, {})
     found = update.changes
@@ -104,6 +108,16 @@ def _worse(metrics: dict[str, float]) -> str:
         return (
             f"the survey's own fingerprints are located worse than by the old map ({new:.2f} m against {stale:.2f} m)"
         )
+    return ""
+
+
+def _unsteady(first: Update, update: Update, part: np.ndarray) -> str:
+    """Why the placing by a chart is chance, or ""."""
+    if not (first.placed.sure or update.placed.sure):
+        return ""
+    apart_m = float(np.hypot(*(first.placed.position_m - update.placed.position_m[part]).T).mean())
+    if apart_m > ELSEWHERE * float(np.sqrt(update.placed.places_m.var(axis=0).sum())):
+        return f"without a fifth of it, the rest of the batch would be placed {apart_m:.1f} m elsewhere"
     return ""
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .changes import Changes, changes
+from .chart import placed_again
 from .columns import donors, drawn, renewed
 from .knn import calibrated, linear
 from .levels import expected
@@ -57,6 +58,8 @@ def updated(
     kept, known, batch_known = _shared(old, scans)
     heard = scans.columns(scans.heard())
     placed = place_scans(old.position_m, known, batch_known, heard, scans.t_s)
+    placed = placed_again(placed, old.position_m, known, batch_known, heard, scans.t_s)
+    refuse_unknown(batch_known, placed)
     refuse_one_spot(old, placed)
     new = _unknown(old, scans)
     refuse_deaf(offset_db, _new_share(scans, new))
@@ -135,6 +138,18 @@ def fit(old: FingerprintMap, known: F32, batch_known: F32) -> float:
     return float(np.median(sorensen(levels, linear(batch_known[telling])).min(axis=1))) / scale
 
 
+def refuse_unknown(batch_known: F32, placed: Placed) -> None:
+    """Raise MapError for a batch that hears too little of the map (k,s) to be placed by it alone, unless all that it
+    hears bore out where it was placed."""
+    if placed.sure:
+        return
+    shared, located = batch_known.shape[1], float((~np.isnan(batch_known)).any(axis=1).mean())
+    if shared < LEAST_SHARED:
+        raise MapError(f"the batch and the map share {shared} access points: {LEAST_SHARED} are needed to place it")
+    if located < LEAST_LOCATED:
+        raise MapError(f"only {located:.0%} of the scans hear an access point that the map knows")
+
+
 def refuse_one_spot(old: FingerprintMap, placed: Placed) -> None:
     """Raise MapError for a batch that was taken in a corner of the map: the rest of it would be told from there."""
     middle = placed.at @ placed.places_m
@@ -163,13 +178,9 @@ def _shared(old: FingerprintMap, scans: Scans) -> tuple[tuple[str, ...], F32, F3
     ever = set(scans.heard())
     at = [j for j, bssid in enumerate(old.bssids) if bssid in ever]
     kept = tuple(old.bssids[j] for j in at)
-    if len(kept) < LEAST_SHARED:
-        raise MapError(f"the batch and the map share {len(kept)} access points: {LEAST_SHARED} are needed to place it")
-    batch = scans.columns(kept)
-    located = float((~np.isnan(batch)).any(axis=1).mean())
-    if located < LEAST_LOCATED:
-        raise MapError(f"only {located:.0%} of the scans hear an access point that the map knows")
-    return kept, old.rssi_dbm[:, at], batch
+    if not kept:
+        raise MapError(f"the batch and the map share 0 access points: {LEAST_SHARED} are needed to place it")
+    return kept, old.rssi_dbm[:, at], scans.columns(kept)
 
 
 def _against(given: FingerprintMap, found: Changes, kept: tuple[str, ...]) -> Changes:
