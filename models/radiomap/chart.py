@@ -17,8 +17,8 @@ import numpy as np
 
 from .anchors import anchored
 from .knn import INT, linear
-from .maps import F32, F64
-from .placing import Placed, moves, places_of, smoothed, walked
+from .maps import F32, F64, MapError
+from .placing import Placed, moves, places_of, smoothed, spread, walked
 from .shape import storeys, unrolled
 
 LEAST_HEARD = 0.01  # share of the scans that hear an access point of the chart
@@ -30,6 +30,8 @@ COUNTS = 0.2  # of what levels say: access points of one box, and scans of one s
 NOISE_VARIANCE, ALIKE_STOREYS = 20.0, 0.5  # of linear levels; correlation of a field through a ceiling
 STAND, TELLS = 1 / 6, 0.6  # how many scans, and access points, count of those that speak for a pair of storeys
 SURE = 3.0  # how much likelier (log) a chart must be than any that contradicts it
+BORNE_OUT = 0.15  # of what known access points could say for it: a library's batches 0.2 to 0.8
+LEAST_SPREAD = 0.6  # of the map's extent where one known access point is heard a scan; by the root of it where fewer
 DOUBT = 2.0  # how much more a chart's doubt counts than it says
 CHART_BELOW, RICH = 3.0, 8.0  # access points a scan: known ones below which, new ones from which a chart is made
 LEAST_SCANS, MOST_SCANS, MOST_PLACES = 100, 2000, 60  # time goes by the square of them and more
@@ -39,10 +41,12 @@ OTHERWISE = 0.37  # of the site's extent: charts that are farther apart contradi
 @dataclass(frozen=True, slots=True, eq=False)
 class Chart:
     """at: (k,q) the probability of each place for each scan. sure: by how much (log) it is likelier than what it was
-    held against that says otherwise."""
+    held against that says otherwise. borne_out: what the known access points say for it, as a share of the most they
+    could."""
 
     at: F64
     sure: float
+    borne_out: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +78,8 @@ def placed_again(
     placed: Placed, position_m: F64, known: F32, batch_known: F32, batch_all: F32, t_s: F64 | None
 ) -> Placed:
     """The scans placed by their chart where the map knows hardly any of what they hear and the chart is sure of how it
-    lies; else as they were placed before. Arguments as of `place_scans`."""
+    lies; else as they were placed before. Arguments as of `place_scans`. Raises MapError for a batch that is not from
+    all over the map, or hears what the map knows where the map does not have it."""
     heard, all_heard = (float((~np.isnan(levels)).sum(axis=1).mean()) for levels in (batch_known, batch_all))
     if heard >= CHART_BELOW or all_heard - heard < RICH or not LEAST_SCANS <= len(batch_all) <= MOST_SCANS:
         return placed
@@ -83,8 +88,12 @@ def placed_again(
     if len(places) == len(placed.places_m):
         guess = placed.at
     chart = charted(places, row_place, known, batch_known, batch_all, t_s, guess / guess.sum(axis=1, keepdims=True))
+    if chart.borne_out < BORNE_OUT:
+        raise MapError("the access points that the map knows are not heard where it has them")
     if chart.sure < SURE:
         return placed
+    if spread(placed, position_m) < LEAST_SPREAD * min(1.0, float(np.sqrt(heard))):
+        raise MapError("the batch was taken mostly at one spot, by what little it hears of the map")
     return replace(smoothed(chart.at, places, row_place, position_m, batch_all, DOUBT), sure=True)
 
 
@@ -225,4 +234,5 @@ def _likeliest(ways: list[tuple[float, F64]], batch: _Batch) -> Chart:
     where what did has become the same."""
     best, at = max(ways, key=lambda way: way[0])
     behind = [best - score for score, other in ways if _contradicts(other, at, batch)]
-    return Chart(at, min(behind, default=np.inf))
+    most = float(batch.anchored.max(axis=1).sum())
+    return Chart(at, min(behind, default=np.inf), float((at * batch.anchored).sum()) / max(most, 1e-9))

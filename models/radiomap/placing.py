@@ -76,6 +76,12 @@ def places_of(position_m: F64, most: int = MAX_PLACES) -> tuple[F64, INT]:
         cell_m *= 1.4
 
 
+def spread(placed: Placed, position_m: F64) -> float:
+    """How far the scans lie apart, as a share of how far the map's fingerprints at position_m (n,2) do."""
+    middle = placed.at @ placed.places_m
+    return float(np.sqrt(middle.var(axis=0).sum() / max(position_m.var(axis=0).sum(), 1e-9)))
+
+
 def sorensen(levels: F32, others: F32) -> F32:
     """Distances (len(others), len(levels)) between linear levels of the same access points."""
     columns = np.ascontiguousarray(levels.T)

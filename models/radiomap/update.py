@@ -19,7 +19,7 @@ from .knn import calibrated, linear
 from .levels import expected
 from .maps import F32, FingerprintMap, MapError
 from .offset import levelled
-from .placing import Placed, place_scans, sorensen
+from .placing import Placed, place_scans, sorensen, spread
 from .scans import Scans
 
 LEAST_SCANS = 30
@@ -152,11 +152,10 @@ def refuse_unknown(batch_known: F32, placed: Placed) -> None:
 
 def refuse_one_spot(old: FingerprintMap, placed: Placed) -> None:
     """Raise MapError for a batch that was taken in a corner of the map: the rest of it would be told from there."""
-    middle = placed.at @ placed.places_m
-    spread = float(np.sqrt(middle.var(axis=0).sum() / max(old.position_m.var(axis=0).sum(), 1e-9)))
-    if spread < LEAST_SPREAD:
+    share = spread(placed, old.position_m)
+    if share < LEAST_SPREAD:
         raise MapError(
-            f"the batch was taken mostly at one spot: its scans spread over {spread:.0%} of the map's extent "
+            f"the batch was taken mostly at one spot: its scans spread over {share:.0%} of the map's extent "
             f"({LEAST_SPREAD:.0%} are needed)"
         )
 
