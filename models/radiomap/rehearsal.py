@@ -24,6 +24,7 @@ WORSE_FORETOLD = 1.08
 WORSE_LOCATED = 1.12
 SURVEY_SCANS = 300
 HALVES = 2
+LEAST_FORETOLD = 60  # predictions, four of each scan at most: fewer say nothing
 ELSEWHERE = 0.5  # of the map's extent: a chart that moves as far when a part of the batch is left out is chance
 
 
@@ -142,7 +143,7 @@ def _foretold(radio_map: FingerprintMap, batch: F32, rng: np.random.Generator) -
             apart = np.abs(said - found).sum(axis=1) / np.maximum((said + found).sum(axis=1), 1e-6)
             total.append(apart[usable])
     every = np.concatenate(total)
-    return float(every.mean()) if every.size else 1.0
+    return float(every.mean()) if every.size >= LEAST_FORETOLD else 1.0
 
 
 def _survey_error(radio_map: FingerprintMap, known: FingerprintMap, drawn: np.ndarray) -> float:
