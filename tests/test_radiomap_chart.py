@@ -12,9 +12,9 @@ from whowhere.models.radiomap.scans import Scans
 from whowhere.models.radiomap.shape import storeys, unrolled
 
 SIDES = np.array([20.0, 9.0])
-KNOWN = np.array([[2.0, 1.0], [17.0, 7.0]])  # two access points, each heard in a corner
+KNOWN = np.array([[2.0, 1.0], [17.0, 7.0], [18.0, 8.0]])  # each heard in a corner only
 NEW = np.random.default_rng(7).uniform(0, 1, (40, 2)) * SIDES
-OLD_NAMES, NEW_NAMES = ("old0", "old1"), tuple(f"new{j:02d}" for j in range(40))
+OLD_NAMES, NEW_NAMES = ("old0", "old1", "old2"), tuple(f"new{j:02d}" for j in range(40))
 
 
 def heard_at(place: np.ndarray, points: np.ndarray, rng: np.random.Generator, weakest: float = -70.0) -> np.ndarray:
@@ -41,7 +41,7 @@ def batch(place: np.ndarray, known: np.ndarray = KNOWN) -> Scans:
     return Scans(OLD_NAMES + NEW_NAMES, levels, np.arange(0.0, 4.0 * len(place), 4.0))
 
 
-def test_a_batch_that_hears_two_known_access_points_in_corners_is_placed_by_its_own_shape():
+def test_a_batch_that_hears_known_access_points_in_corners_only_is_placed_by_its_own_shape():
     place, old = walk(), old_map()
     scans = batch(place)
     known = ~np.isnan(scans.columns(OLD_NAMES))
@@ -55,7 +55,7 @@ def test_a_batch_that_hears_two_known_access_points_in_corners_is_placed_by_its_
 
 
 def test_where_the_known_access_points_cannot_tell_left_from_right_nothing_is_sure():
-    middle = np.array([[10.0, 4.5], [10.0, 4.5]])
+    middle = np.array([[10.0, 4.5]] * 3)
     old, scans = old_map(middle), batch(walk(), middle)
     places, row_place = places_of(old.position_m)
     guess = np.full((len(scans), len(places)), 1.0 / len(places))
@@ -73,7 +73,7 @@ def test_known_access_points_heard_in_the_wrong_corners_are_refused():
     swapped = batch(walk())
     levels = swapped.rssi_dbm.copy()
     where = np.random.default_rng(3).permutation(len(levels))  # heard anywhere: as if they had been carried about
-    levels[:, :2] = levels[where, :2]
+    levels[:, :3] = levels[where, :3]
     result = tried(old_map(), Scans(swapped.bssids, levels, swapped.t_s), version="2")
     assert not result.deployed
     assert "refused" in result.reason or "rolled back" in result.reason

@@ -87,6 +87,8 @@ def _held_out(count: int, seed: int) -> np.ndarray:
 
 def _measured(old: FingerprintMap, new: FingerprintMap, held: Scans, seed: int) -> dict[str, float]:
     both = tuple(b for b in old.bssids if b in set(new.bssids) & set(held.heard()) & set(surveyed(old).bssids))
+    if not both:
+        raise MapError("the scans held out to try it hear nothing that the map knows")
     batch = held.columns(both)
     maps = {"stale": _narrowed(old, both), "updated": _narrowed(new, both)}
     out: dict[str, float] = {}

@@ -23,7 +23,7 @@ from .placing import Placed, place_scans, sorensen, spread
 from .scans import Scans
 
 LEAST_SCANS = 30
-LEAST_SHARED = 3  # access points that map and batch must share
+LEAST_SHARED = 3  # access points that map and batch must share: of one or two, nothing would tell that one moved
 LEAST_LOCATED = 0.25  # share of the scans that hear one of them
 LEAST_SCALE = 0.02  # Sorensen distance; below it the own distances are rounding
 MISFIT_FEW, FEW_HEARD = 2.0, 5  # the limit where a scan hears fewer known access points: distances are coarse then
@@ -141,12 +141,8 @@ def fit(old: FingerprintMap, known: F32, batch_known: F32) -> float:
 def refuse_unknown(batch_known: F32, placed: Placed) -> None:
     """Raise MapError for a batch that hears too little of the map (k,s) to be placed by it alone, unless all that it
     hears bore out where it was placed."""
-    if placed.sure:
-        return
-    shared, located = batch_known.shape[1], float((~np.isnan(batch_known)).any(axis=1).mean())
-    if shared < LEAST_SHARED:
-        raise MapError(f"the batch and the map share {shared} access points: {LEAST_SHARED} are needed to place it")
-    if located < LEAST_LOCATED:
+    located = float((~np.isnan(batch_known)).any(axis=1).mean())
+    if located < LEAST_LOCATED and not placed.sure:
         raise MapError(f"only {located:.0%} of the scans hear an access point that the map knows")
 
 
@@ -177,8 +173,8 @@ def _shared(old: FingerprintMap, scans: Scans) -> tuple[tuple[str, ...], F32, F3
     ever = set(scans.heard())
     at = [j for j, bssid in enumerate(old.bssids) if bssid in ever]
     kept = tuple(old.bssids[j] for j in at)
-    if not kept:
-        raise MapError(f"the batch and the map share 0 access points: {LEAST_SHARED} are needed to place it")
+    if len(kept) < LEAST_SHARED:
+        raise MapError(f"the batch and the map share {len(kept)} access points: {LEAST_SHARED} are needed to place it")
     return kept, old.rssi_dbm[:, at], scans.columns(kept)
 
 
