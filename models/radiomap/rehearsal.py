@@ -44,15 +44,18 @@ def tried(old: FingerprintMap, scans: Scans, *, version: str, seed: int = 0) -> 
     """The updated map if the rehearsal bears it out, else the old one. Never raises for what is in the batch."""
     origin = old.survey or surveyed(old)
     scans, offset_db = levelled(origin.bssids, origin.rssi_dbm, scans)
+    held = _held_out(len(scans), seed)
+    part, rest = scans.rows(np.flatnonzero(~held)), scans.rows(np.flatnonzero(held))
     try:
-        held = _held_out(len(scans), seed)
-        part = scans.rows(np.flatnonzero(~held))
-        first = updated(old, part, version=version, seed=seed, offset_db=offset_db)
-        metrics = _measured(old, first.map, scans.rows(np.flatnonzero(held)), seed)
-        if reason := _worse(metrics):
-            return Rehearsal(old, False, f"rolled back: {reason}", first, metrics)
-        update = updated(old, scans, version=version, seed=seed, offset_db=offset_db)
-        if reason := _unsteady(first, update, ~held):
+        for by_chart in (True, False):  # a chart that is chance must not keep a batch from being placed without
+            first, update = (
+                updated(old, some, version=version, seed=seed, offset_db=offset_db, by_chart=by_chart)
+                for some in (part, scans)
+            )
+            if not (reason := _unsteady(first, update, ~held)):
+                break
+        metrics = _measured(old, first.map, rest, seed)
+        if reason := reason or _worse(metrics):
             return Rehearsal(old, False, f"rolled back: {reason}", first, metrics)
     except MapError as error:
         return Rehearsal(old, False, f"refused: {error}", None, {})

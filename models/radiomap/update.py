@@ -45,11 +45,18 @@ class Update:
 
 
 def updated(
-    old: FingerprintMap, scans: Scans, *, version: str, seed: int = 0, offset_db: float | None = None
+    old: FingerprintMap,
+    scans: Scans,
+    *,
+    version: str,
+    seed: int = 0,
+    offset_db: float | None = None,
+    by_chart: bool = True,
 ) -> Update:
     """The updated map, without trying it first. Raises MapError, in one sentence, where the batch cannot be placed.
 
-    offset_db: what has been taken back of the scans' levels already; None: it is looked for here."""
+    offset_db: what has been taken back of the scans' levels already; None: it is looked for here. by_chart: whether a
+    batch that hears little of the map may be placed by its own chart."""
     given, old = old, surveyed(old)
     origin = given.survey or old
     if offset_db is None:
@@ -58,7 +65,8 @@ def updated(
     kept, known, batch_known = _shared(old, scans)
     heard = scans.columns(scans.heard())
     placed = place_scans(old.position_m, known, batch_known, heard, scans.t_s)
-    placed = placed_again(placed, old.position_m, known, batch_known, heard, scans.t_s)
+    if by_chart:
+        placed = placed_again(placed, old.position_m, known, batch_known, heard, scans.t_s)
     refuse_unknown(batch_known, placed)
     refuse_one_spot(old, placed)
     new = _unknown(old, scans)
