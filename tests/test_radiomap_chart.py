@@ -69,14 +69,13 @@ def test_where_the_known_access_points_cannot_tell_left_from_right_nothing_is_su
     assert held.sure >= SURE
 
 
-def test_known_access_points_heard_in_the_wrong_corners_are_refused():
+def test_known_access_points_heard_in_the_wrong_corners_make_no_chart():
     swapped = batch(walk())
     levels = swapped.rssi_dbm.copy()
     where = np.random.default_rng(3).permutation(len(levels))  # heard anywhere: as if they had been carried about
     levels[:, :3] = levels[where, :3]
     result = tried(old_map(), Scans(swapped.bssids, levels, swapped.t_s), version="2")
-    assert not result.deployed
-    assert "refused" in result.reason or "rolled back" in result.reason
+    assert result.update is None or not result.update.placed.sure
 
 
 def test_two_storeys_are_told_apart_and_one_is_not_cut():

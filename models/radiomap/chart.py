@@ -78,8 +78,8 @@ def placed_again(
     placed: Placed, position_m: F64, known: F32, batch_known: F32, batch_all: F32, t_s: F64 | None
 ) -> Placed:
     """The scans placed by their chart where the map knows hardly any of what they hear and the chart is sure of how it
-    lies; else as they were placed before. Arguments as of `place_scans`. Raises MapError for a batch that is not from
-    all over the map, or hears what the map knows where the map does not have it."""
+    lies; else as they were placed before. Arguments as of `place_scans`. Raises MapError for a batch
+    that hears what the map knows where the map does not have it."""
     heard, all_heard = (float((~np.isnan(levels)).sum(axis=1).mean()) for levels in (batch_known, batch_all))
     if heard >= CHART_BELOW or all_heard - heard < RICH or not LEAST_SCANS <= len(batch_all) <= MOST_SCANS:
         return placed
@@ -90,10 +90,8 @@ def placed_again(
     chart = charted(places, row_place, known, batch_known, batch_all, t_s, guess / guess.sum(axis=1, keepdims=True))
     if chart.borne_out < BORNE_OUT:
         raise MapError("the access points that the map knows are not heard where it has them")
-    if chart.sure < SURE:
+    if chart.sure < SURE or spread(placed, position_m) < LEAST_SPREAD * min(1.0, float(np.sqrt(heard))):
         return placed
-    if spread(placed, position_m) < LEAST_SPREAD * min(1.0, float(np.sqrt(heard))):
-        raise MapError("the batch was taken mostly at one spot, by what little it hears of the map")
     return replace(smoothed(chart.at, places, row_place, position_m, batch_all, DOUBT), sure=True)
 
 
