@@ -30,13 +30,15 @@ MAX_PLACES = 400
 @dataclass(frozen=True, slots=True, eq=False)
 class Placed:
     """position_m: (k,2) where the scans were taken; variance_m2: (k,) per axis, of the walk alone; at: (k,q) the
-    probability of each of the map's q places, whose centres are places_m (q,2); row_place: (n,) the map's rows."""
+    probability of each of the map's q places, whose centres are places_m (q,2); row_place: (n,) the map's rows. sure:
+    whether all that the scans hear bore it out (`chart`), so that few known access points are enough."""
 
     position_m: F64
     variance_m2: F64
     at: F64
     places_m: F64
     row_place: INT
+    sure: bool = False
 
 
 def place_scans(position_m: F64, known: F32, batch_known: F32, batch_all: F32, t_s: F64 | None) -> Placed:
@@ -47,25 +49,37 @@ def place_scans(position_m: F64, known: F32, batch_known: F32, batch_all: F32, t
     places, row_place = places_of(position_m)
     heard = float((~np.isnan(batch_known)).sum(axis=1).mean())
     likeness = _likeness(linear(known), linear(batch_known), row_place, len(places)) / LIKENESS
-    at = _walked(likeness, places, t_s, WALK_M_S if heard >= LOST_BELOW else LOST_WALK_M_S)
+    walk_m_s = WALK_M_S if heard >= LOST_BELOW else LOST_WALK_M_S
+    at, _ = walked(likeness, None if t_s is None else moves(places, t_s, walk_m_s))
+    doubt = float(np.clip(DOUBT * (DOUBT_AT / max(heard, 1e-3)) ** 2, *DOUBTS))
+    return smoothed(at, places, row_place, position_m, batch_all, doubt)
+
+
+def smoothed(at: F64, places: F64, row_place: INT, position_m: F64, batch_all: F32, doubt: float) -> Placed:
+    """Scans that are at places (q,2) with probability at (k,q), their positions made as like as what they hear."""
     mean = at @ places
     variance = np.maximum((at @ (places**2).sum(axis=1) - (mean**2).sum(axis=1)) / 2, 0.0)
-    doubt = float(np.clip(DOUBT * (DOUBT_AT / max(heard, 1e-3)) ** 2, *DOUBTS))
-    smooth = _smoothed(mean, doubt * np.maximum(variance, LEAST_DOUBT_M2), alike(linear(batch_all)), position_m)
-    return Placed(smooth, variance, at, places, row_place)
+    noise_m2 = doubt * np.maximum(variance, LEAST_DOUBT_M2)
+    return Placed(_smoothed(mean, noise_m2, alike(linear(batch_all)), position_m), variance, at, places, row_place)
 
 
-def places_of(position_m: F64) -> tuple[F64, INT]:
+def places_of(position_m: F64, most: int = MAX_PLACES) -> tuple[F64, INT]:
     """The map's distinct places (q,2), and each fingerprint's; fingerprints of walks are gathered in cells."""
     cell_m = 0.1
     while True:
         _, place = np.unique(np.round(position_m / cell_m), axis=0, return_inverse=True)
         place = place.ravel()
         count = int(place.max()) + 1
-        if count <= max(16, min(MAX_PLACES, len(position_m) // 3)):
+        if count <= max(16, min(most, len(position_m) // 3)):
             size = np.bincount(place)
             return np.stack([np.bincount(place, position_m[:, a]) / size for a in (0, 1)], axis=1), place
         cell_m *= 1.4
+
+
+def spread(placed: Placed, position_m: F64) -> float:
+    """How far the scans lie apart, as a share of how far the map's fingerprints at position_m (n,2) do."""
+    middle = placed.at @ placed.places_m
+    return float(np.sqrt(middle.var(axis=0).sum() / max(position_m.var(axis=0).sum(), 1e-9)))
 
 
 def sorensen(levels: F32, others: F32) -> F32:
@@ -98,36 +112,44 @@ def _likeness(known: F32, batch: F32, row_place: INT, count: int) -> F64:
     return out
 
 
-def _walked(score: F64, places: F64, t_s: F64 | None, walk_m_s: float) -> F64:
-    seen = np.exp(score - score.max(axis=1, keepdims=True))
-    if t_s is None:
-        return seen / seen.sum(axis=1, keepdims=True)
-    steps = _steps(places, t_s, walk_m_s)
-    forward, backward = np.zeros_like(seen), np.ones_like(seen)
-    forward[0] = seen[0] / seen[0].sum()
-    for i in range(1, len(seen)):
-        now = (forward[i - 1] @ steps(i)) * seen[i] + 1e-300
-        forward[i] = now / now.sum()
-    for i in range(len(seen) - 2, -1, -1):
-        then = steps(i + 1) @ (seen[i + 1] * backward[i + 1]) + 1e-300
-        backward[i] = then / then.sum()
+def walked(score: F64, steps: Callable[[int], F64] | None) -> tuple[F64, F64]:
+    """The probability (...,k,q) of each state for each scan, and the log-likelihood (...) of all scans, by
+    forward-backward.
+
+    score: (...,k,q) log-likelihood of each scan by state; steps(i): (q,q) from scan i - 1 to i, None: scans know
+    nothing of each other."""
+    most = score.max(axis=-1, keepdims=True)
+    seen = np.exp(score - most)
+    if steps is None:
+        total = seen.sum(axis=-1, keepdims=True)
+        return seen / total, (most + np.log(total / seen.shape[-1])).sum(axis=(-2, -1))
+    forward, backward, size = np.zeros_like(seen), np.ones_like(seen), np.ones_like(most)
+    size[..., 0, :] = seen[..., 0, :].sum(axis=-1, keepdims=True)
+    forward[..., 0, :] = seen[..., 0, :] / size[..., 0, :]
+    for i in range(1, seen.shape[-2]):
+        now = (forward[..., i - 1, :] @ steps(i)) * seen[..., i, :] + 1e-300
+        size[..., i, :] = now.sum(axis=-1, keepdims=True)
+        forward[..., i, :] = now / size[..., i, :]
+    for i in range(seen.shape[-2] - 2, -1, -1):
+        then = (seen[..., i + 1, :] * backward[..., i + 1, :]) @ steps(i + 1).T + 1e-300
+        backward[..., i, :] = then / then.sum(axis=-1, keepdims=True)
     at = forward * backward + 1e-300
-    return at / at.sum(axis=1, keepdims=True)
+    likelihood = (most + np.log(size)).sum(axis=(-2, -1)) - np.log(seen.shape[-1])
+    return at / at.sum(axis=-1, keepdims=True), likelihood
 
 
-def _steps(places: F64, t_s: F64, walk_m_s: float) -> Callable[[int], F64]:
+def moves(places: F64, t_s: F64, walk_m_s: float, storeys: int = 1, climb: float = 0.0) -> Callable[[int], F64]:
+    """steps(i) for `walked`: a walk at this speed through the places (q,2) of each storey, which the next scan leaves
+    for another one with the chance climb."""
     apart = np.hypot(*(places[:, None] - places[None]).transpose(2, 0, 1))
+    between = np.full((storeys, storeys), climb) + (1.0 - climb * storeys) * np.eye(storeys)
+    # a matrix per quarter of an e-fold is fine enough
+    keys = [round(4 * float(np.log(gap))) for gap in np.clip(np.diff(t_s), *GAP_S)]
     known: dict[int, F64] = {}
-
-    def step(i: int) -> F64:
-        gap = min(max(float(t_s[i] - t_s[i - 1]), GAP_S[0]), GAP_S[1])
-        key = round(4 * float(np.log(gap)))  # a matrix per quarter of an e-fold is fine enough
-        if key not in known:
-            move = np.exp(-0.5 * (apart / (walk_m_s * float(np.exp(key / 4)))) ** 2) + JUMP
-            known[key] = move / move.sum(axis=1, keepdims=True)
-        return known[key]
-
-    return step
+    for key in dict.fromkeys(keys):
+        move = np.exp(-0.5 * (apart / (walk_m_s * float(np.exp(key / 4)))) ** 2) + JUMP
+        known[key] = np.kron(between, move / move.sum(axis=1, keepdims=True))
+    return lambda i: known[keys[i - 1]]
 
 
 def _smoothed(mean: F64, noise_m2: F64, kernel: F64, position_m: F64) -> F64:

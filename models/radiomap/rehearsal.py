@@ -4,7 +4,8 @@ Two questions, both to the stale map and to a map updated from the rest of the b
 placed by one half of their surviving access points; how well do the neighbours foretell the other half? Survey: with
 the survey's own fingerprints as scans, each without its place's neighbours, how far off are they? The first notices
 levels that have changed under the map, the second a batch that would bend the map. An update that is clearly worse in
-either is rolled back.
+either is rolled back. A batch placed by its own chart (`chart`), of which both questions know little, must also lie the
+same way without the part held out.
 """
 
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ WORSE_FORETOLD = 1.08
 WORSE_LOCATED = 1.12
 SURVEY_SCANS = 300
 HALVES = 2
+LEAST_FORETOLD = 60  # predictions, four of each scan at most: fewer say nothing
+ELSEWHERE = 0.5  # of the map's extent: a chart that moves as far when a part of the batch is left out is chance
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,14 +44,19 @@ def tried(old: FingerprintMap, scans: Scans, *, version: str, seed: int = 0) -> 
     """The updated map if the rehearsal bears it out, else the old one. Never raises for what is in the batch."""
     origin = old.survey or surveyed(old)
     scans, offset_db = levelled(origin.bssids, origin.rssi_dbm, scans)
+    held = _held_out(len(scans), seed)
+    part, rest = scans.rows(np.flatnonzero(~held)), scans.rows(np.flatnonzero(held))
     try:
-        held = _held_out(len(scans), seed)
-        part = scans.rows(np.flatnonzero(~held))
-        first = updated(old, part, version=version, seed=seed, offset_db=offset_db)
-        metrics = _measured(old, first.map, scans.rows(np.flatnonzero(held)), seed)
-        if reason := _worse(metrics):
+        for by_chart in (True, False):  # a chart that is chance must not keep a batch from being placed without
+            first, update = (
+                updated(old, some, version=version, seed=seed, offset_db=offset_db, by_chart=by_chart)
+                for some in (part, scans)
+            )
+            if not (reason := _unsteady(first, update, ~held)):
+                break
+        metrics = _measured(old, first.map, rest, seed)
+        if reason := reason or _worse(metrics):
             return Rehearsal(old, False, f"rolled back: {reason}", first, metrics)
-        update = updated(old, scans, version=version, seed=seed, offset_db=offset_db)
     except MapError as error:
         return Rehearsal(old, False, f"refused: {error}", None, {})
     found = update.changes
@@ -82,6 +90,8 @@ def _held_out(count: int, seed: int) -> np.ndarray:
 
 def _measured(old: FingerprintMap, new: FingerprintMap, held: Scans, seed: int) -> dict[str, float]:
     both = tuple(b for b in old.bssids if b in set(new.bssids) & set(held.heard()) & set(surveyed(old).bssids))
+    if not both:
+        raise MapError("the scans held out to try it hear nothing that the map knows")
     batch = held.columns(both)
     maps = {"stale": _narrowed(old, both), "updated": _narrowed(new, both)}
     out: dict[str, float] = {}
@@ -107,6 +117,16 @@ def _worse(metrics: dict[str, float]) -> str:
     return ""
 
 
+def _unsteady(first: Update, update: Update, part: np.ndarray) -> str:
+    """Why the placing by a chart is chance, or ""."""
+    if not (first.placed.sure or update.placed.sure):
+        return ""
+    apart_m = float(np.hypot(*(first.placed.position_m - update.placed.position_m[part]).T).mean())
+    if apart_m > ELSEWHERE * float(np.sqrt(update.placed.places_m.var(axis=0).sum())):
+        return f"without a fifth of it, the rest of the batch would be placed {apart_m:.1f} m elsewhere"
+    return ""
+
+
 def _narrowed(radio_map: FingerprintMap, bssids: tuple[str, ...]) -> FingerprintMap:
     column = {bssid: j for j, bssid in enumerate(radio_map.bssids)}
     return radio_map.changed(bssids=bssids, rssi_dbm=radio_map.rssi_dbm[:, [column[b] for b in bssids]])
@@ -128,7 +148,7 @@ def _foretold(radio_map: FingerprintMap, batch: F32, rng: np.random.Generator) -
             apart = np.abs(said - found).sum(axis=1) / np.maximum((said + found).sum(axis=1), 1e-6)
             total.append(apart[usable])
     every = np.concatenate(total)
-    return float(every.mean()) if every.size else 1.0
+    return float(every.mean()) if every.size >= LEAST_FORETOLD else 1.0
 
 
 def _survey_error(radio_map: FingerprintMap, known: FingerprintMap, drawn: np.ndarray) -> float:

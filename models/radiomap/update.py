@@ -13,16 +13,17 @@ from typing import Any
 import numpy as np
 
 from .changes import Changes, changes
+from .chart import placed_again
 from .columns import donors, drawn, renewed
 from .knn import calibrated, linear
 from .levels import expected
 from .maps import F32, FingerprintMap, MapError
 from .offset import levelled
-from .placing import Placed, place_scans, sorensen
+from .placing import Placed, place_scans, sorensen, spread
 from .scans import Scans
 
 LEAST_SCANS = 30
-LEAST_SHARED = 3  # access points that map and batch must share
+LEAST_SHARED = 3  # access points that map and batch must share: of one or two, nothing would tell that one moved
 LEAST_LOCATED = 0.25  # share of the scans that hear one of them
 LEAST_SCALE = 0.02  # Sorensen distance; below it the own distances are rounding
 MISFIT_FEW, FEW_HEARD = 2.0, 5  # the limit where a scan hears fewer known access points: distances are coarse then
@@ -44,11 +45,18 @@ class Update:
 
 
 def updated(
-    old: FingerprintMap, scans: Scans, *, version: str, seed: int = 0, offset_db: float | None = None
+    old: FingerprintMap,
+    scans: Scans,
+    *,
+    version: str,
+    seed: int = 0,
+    offset_db: float | None = None,
+    by_chart: bool = True,
 ) -> Update:
     """The updated map, without trying it first. Raises MapError, in one sentence, where the batch cannot be placed.
 
-    offset_db: what has been taken back of the scans' levels already; None: it is looked for here."""
+    offset_db: what has been taken back of the scans' levels already; None: it is looked for here. by_chart: whether a
+    batch that hears little of the map may be placed by its own chart."""
     given, old = old, surveyed(old)
     origin = given.survey or old
     if offset_db is None:
@@ -57,6 +65,9 @@ def updated(
     kept, known, batch_known = _shared(old, scans)
     heard = scans.columns(scans.heard())
     placed = place_scans(old.position_m, known, batch_known, heard, scans.t_s)
+    if by_chart:
+        placed = placed_again(placed, old.position_m, known, batch_known, heard, scans.t_s)
+    refuse_unknown(batch_known, placed)
     refuse_one_spot(old, placed)
     new = _unknown(old, scans)
     refuse_deaf(offset_db, _new_share(scans, new))
@@ -135,13 +146,20 @@ def fit(old: FingerprintMap, known: F32, batch_known: F32) -> float:
     return float(np.median(sorensen(levels, linear(batch_known[telling])).min(axis=1))) / scale
 
 
+def refuse_unknown(batch_known: F32, placed: Placed) -> None:
+    """Raise MapError for a batch that hears too little of the map (k,s) to be placed by it alone, unless all that it
+    hears bore out where it was placed."""
+    located = float((~np.isnan(batch_known)).any(axis=1).mean())
+    if located < LEAST_LOCATED and not placed.sure:
+        raise MapError(f"only {located:.0%} of the scans hear an access point that the map knows")
+
+
 def refuse_one_spot(old: FingerprintMap, placed: Placed) -> None:
     """Raise MapError for a batch that was taken in a corner of the map: the rest of it would be told from there."""
-    middle = placed.at @ placed.places_m
-    spread = float(np.sqrt(middle.var(axis=0).sum() / max(old.position_m.var(axis=0).sum(), 1e-9)))
-    if spread < LEAST_SPREAD:
+    share = spread(placed, old.position_m)
+    if share < LEAST_SPREAD:
         raise MapError(
-            f"the batch was taken mostly at one spot: its scans spread over {spread:.0%} of the map's extent "
+            f"the batch was taken mostly at one spot: its scans spread over {share:.0%} of the map's extent "
             f"({LEAST_SPREAD:.0%} are needed)"
         )
 
@@ -165,11 +183,7 @@ def _shared(old: FingerprintMap, scans: Scans) -> tuple[tuple[str, ...], F32, F3
     kept = tuple(old.bssids[j] for j in at)
     if len(kept) < LEAST_SHARED:
         raise MapError(f"the batch and the map share {len(kept)} access points: {LEAST_SHARED} are needed to place it")
-    batch = scans.columns(kept)
-    located = float((~np.isnan(batch)).any(axis=1).mean())
-    if located < LEAST_LOCATED:
-        raise MapError(f"only {located:.0%} of the scans hear an access point that the map knows")
-    return kept, old.rssi_dbm[:, at], batch
+    return kept, old.rssi_dbm[:, at], scans.columns(kept)
 
 
 def _against(given: FingerprintMap, found: Changes, kept: tuple[str, ...]) -> Changes:
