@@ -163,13 +163,13 @@ class Gateway(_Table, frozen=True, kw_only=True):
     key: str | None = None
 
 
-Witness: TypeAlias = Literal["rssi", "position", "appearance", "gait"]
+Witness: TypeAlias = Literal["rssi", "position", "appearance", "gait", "stature"]
 
 
 class Fusion(_Table, frozen=True, kw_only=True):
     """How fusion works; the defaults are measured (docs/fusion.md). evidence: the witnesses that are heard."""
 
-    evidence: tuple[Witness, ...] = ("rssi", "position", "appearance", "gait")
+    evidence: tuple[Witness, ...] = ("rssi", "position", "appearance", "gait", "stature")
 
     max_wait_s: Positive = 0.5  # nobody holds the line longer than this, in event time
     idle_s: Positive = 2.0  # a source silent for longer stops holding the line

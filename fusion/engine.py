@@ -49,7 +49,7 @@ from .wireless import WirelessGrid
 
 _NO_MODELS = Models()
 SOURCE = "fusion"
-STATE_VERSION = 7  # of what `snapshot` saves; another one is not restored
+STATE_VERSION = 8  # of what `snapshot` saves; another one is not restored
 
 
 class Engine:

@@ -42,7 +42,8 @@ def _parents(change: Change, tracker: Tracker, continuity: Continuity, recogniti
     one not seen when this one was."""
     itself = [] if change.before is None else [change.before]
     unseen = [*itself, *tracker.unseen(change.number)]
-    recognition.ask(change.number, [other.number for other in (*continuity.ghosts, *unseen)])
+    others = [other.number for other in (*continuity.ghosts, *unseen)]
+    recognition.ask(change.number, others, bool(change.looks.any()))
     if change.kind == "found":  # its own portrait is of who it was taken for
         return continuity.parents(change, unseen)
     return continuity.parents(change, unseen, lambda other: recognition.alike(change.number, other))

@@ -1,5 +1,5 @@
-"""Recognising people again: gives the witnesses of looks and gait what sensors saw of bodies, keeps their portraits in
-step with the bodies there are, and hands what they say to the identities.
+"""Recognising people again: gives the witnesses of looks, gait and stature what sensors saw of bodies, keeps their
+memories in step with the bodies there are, and hands what they say to the identities.
 """
 
 from collections.abc import Iterable
@@ -12,6 +12,7 @@ from ..sitefile import Site
 from .detections import CameraView, Detections
 from .evidence.appearance import AppearanceEvidence, Histograms
 from .evidence.gait import GaitEvidence
+from .evidence.stature import StatureEvidence
 from .geometry import radar_to_site
 from .identities import Answer, Identities
 from .models import Models
@@ -20,11 +21,12 @@ from .tracks import ALONE_M, Tracker
 LEAST_HEIGHT_PX = 60.0  # of a box whose looks are worth remembering
 PROFILE = "gait-profile:1"  # the descriptor of outlines that camera nodes send
 NEAR_M = 0.8  # a body's points lie this near its place
+MEETING_M = 0.7  # bodies this near each other may be taken for each other from then on
 
 
 class Recognition:
-    """The witnesses that remember, of a site's identities. looks, gait: None where the site file leaves them out, or
-    there is no model."""
+    """The witnesses that remember, of a site's identities. looks, gait, stature: None where the site file leaves them
+    out, or there is no model."""
 
     def __init__(self, site: Site, identities: int, cameras: dict[str, CameraView], models: Models) -> None:
         heard = site.fusion.evidence
@@ -33,18 +35,20 @@ class Recognition:
         looks = AppearanceEvidence(identities, models.appearance or Histograms())
         self.looks = looks if "appearance" in heard else None
         self.gait = GaitEvidence(identities, models.gait) if models.gait and "gait" in heard else None
-        self._witnesses = [witness for witness in (self.looks, self.gait) if witness]
+        self.stature = StatureEvidence(identities) if "stature" in heard else None
+        self._witnesses = [witness for witness in (self.looks, self.gait, self.stature) if witness]
 
     @property
     def counters(self) -> dict[str, int]:
         """Per witness the portraits of bodies gone, and how often it said something."""
         named = [("appearance", self.looks), ("gait", self.gait)]
+        stature = {"recognised:stature": self.stature.told} if self.stature and self.stature.told else {}
         return {
             f"{what}:{name}": count
             for name, witness in named
             if witness and witness.told + len(witness.gone)
             for what, count in (("portraits", len(witness.gone)), ("recognised", witness.told))
-        }
+        } | stature
 
     def see(self, frame: CameraFrame | RadarFrame, seen: Detections, tracker: Tracker) -> None:
         """What a sensor saw of the bodies it was just given to, of those alone: a neighbour would be in their boxes."""
@@ -57,13 +61,20 @@ class Recognition:
             return
         if seen.rows is None:
             return
+        heights_m = self._cameras[frame.source].statures(frame)
+        if self.stature:
+            distinct = tracker.distinct()
+            for number in (*_meeting(tracker), *tracker.untangled):
+                self.stature.end(number, number in distinct)
+            for number, row in tracker.paired:
+                if number in alone:
+                    self.stature.see(number, float(heights_m[seen.rows[row]]))
         pairs = [(number, int(seen.rows[row])) for number, row in tracker.paired if number in alone]
         pairs = [(number, box) for number, box in pairs if frame.boxes[box, 3] >= LEAST_HEIGHT_PX]
         if self.looks and (vectors := frame.descriptors.get(self.looks.model.label)) is not None:
             for number, box in pairs if len(vectors) == len(frame.boxes) else ():
                 self.looks.see(number, frame.source, vectors[box], frame.t_ns)
         if self.gait and (profiles := frame.descriptors.get(PROFILE)) is not None and profiles.ndim == 2:
-            heights_m = self._cameras[frame.source].statures(frame)
             for number, box in pairs:
                 place = tracker.mean[alone[number], :2].copy()
                 self.gait.look(number, frame.source, profiles[box], float(heights_m[box]), place, frame.t_ns)
@@ -79,8 +90,10 @@ class Recognition:
                 near = np.hypot(*(where[:, :2] - place).T) < NEAR_M
                 gait.sense(number, frame.source, points[near], origin, place, frame.t_ns)
 
-    def ask(self, number: int, others: Iterable[int]) -> None:
-        """Continuity has weighed whether a body is one of `others`, by their looks."""
+    def ask(self, number: int, others: Iterable[int], by_looks: bool) -> None:
+        """Continuity has weighed whether a body, just found, is one of `others`: by their looks, if it has any."""
+        if self.stature:
+            self.stature.end(number, by_looks)
         if self.looks:
             self.looks.ask(number, list(others))
 
@@ -117,6 +130,7 @@ class Recognition:
         return {
             "looks": self.looks.state() if self.looks else None,
             "gait": self.gait.state() if self.gait else None,
+            "stature": self.stature.state() if self.stature else None,
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -124,6 +138,8 @@ class Recognition:
             self.looks.load(state["looks"])
         if self.gait and state["gait"]:
             self.gait.load(state["gait"])
+        if self.stature and state["stature"]:
+            self.stature.load(state["stature"])
 
 
 def _alone(tracker: Tracker) -> dict[int, int]:
@@ -131,3 +147,10 @@ def _alone(tracker: Tracker) -> dict[int, int]:
     gaps = np.linalg.norm(tracker.mean[:, None, :2] - tracker.mean[None, :, :2], axis=2)
     rows = np.flatnonzero((gaps < ALONE_M).sum(axis=1) == 1)
     return {int(tracker.number[row]): int(row) for row in rows}
+
+
+def _meeting(tracker: Tracker) -> list[int]:
+    """The numbers of the bodies, of those that are believed, that are very near another."""
+    places, numbers = tracker.mean[tracker.confirmed, :2], tracker.number[tracker.confirmed]
+    gaps = np.linalg.norm(places[:, None] - places[None, :], axis=2)
+    return numbers[(gaps < MEETING_M).sum(axis=1) > 1].tolist()

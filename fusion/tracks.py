@@ -58,6 +58,7 @@ class Tracker:
         self.sources: list[dict[str, int]] = []  # per body, when each sensor last saw it
         self.changes: list[Change] = []
         self.paired: list[tuple[int, int]] = []  # of the last update: numbers of bodies, and rows of their detections
+        self.untangled: tuple[int, ...] = ()  # of the last update: numbers that bodies have got back
         self.gated_out = 0
         self._next = 1
         self._twins = Twins()
@@ -79,8 +80,7 @@ class Tracker:
         self._confirm(seen.t_ns)
         if seen.sees:
             self._sureness.learn(seen.source, seen.score, rows[self.confirmed[bodies]])
-        if seen.histogram is not None:
-            self._untangle(bodies)
+        self.untangled = self._untangle(bodies) if seen.histogram is not None else ()
         self._merge_twins(seen.t_ns)
 
     def _pair(self, seen: Detections, doubts: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -223,20 +223,23 @@ class Tracker:
         learnt = np.where(alone, LOOKS_MEMORY * self.looks[bodies] + (1 - LOOKS_MEMORY) * fresh, self.looks[bodies])
         self.looks[bodies] = np.where(self.looks[bodies].max(axis=1, keepdims=True) > 0, learnt, fresh)
 
-    def _untangle(self, bodies: NDArray[np.intp]) -> None:
-        """Two bodies whose looks have changed places after a meeting get their numbers, and so their names, back."""
+    def _untangle(self, bodies: NDArray[np.intp]) -> tuple[int, ...]:
+        """Two bodies whose looks have changed places after a meeting get their numbers, and so their names, back.
+        These numbers."""
         rows = bodies[self.confirmed[bodies] & (self.looks[bodies].max(axis=1) > 0)]
         if len(rows) < 2:
-            return
+            return ()
         apart = bhattacharyya(self.looks[rows], self.recent[rows])
         kept = np.diag(apart)
         gain = kept[:, None] + kept[None, :] - apart - apart.T
         i, j = np.unravel_index(int(np.argmax(gain)), gain.shape)
-        if gain[i, j] > SWAPPED:
-            pair, turned = rows[[i, j]], rows[[j, i]]
-            self.number[pair] = self.number[turned]
-            self.looks[pair] = self.looks[turned]
-            self.born_ns[pair] = self.born_ns[turned]
+        if gain[i, j] <= SWAPPED:
+            return ()
+        pair, turned = rows[[i, j]], rows[[j, i]]
+        self.number[pair] = self.number[turned]
+        self.looks[pair] = self.looks[turned]
+        self.born_ns[pair] = self.born_ns[turned]
+        return tuple(self.number[pair].tolist())
 
     def _not_twice(self, seen: Detections, spare: NDArray[np.intp], bodies: NDArray[np.intp]) -> NDArray[np.intp]:
         """Spare detections that are not a second box of a body this frame has already found."""
