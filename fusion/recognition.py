@@ -63,9 +63,8 @@ class Recognition:
             return
         heights_m = self._cameras[frame.source].statures(frame)
         if self.stature:
-            distinct = tracker.distinct()
-            for number in (*_meeting(tracker), *tracker.untangled):
-                self.stature.end(number, number in distinct)
+            for number in sorted({*_meeting(tracker)} - tracker.distinct() | {*tracker.untangled}):
+                self.stature.end(number, by_looks=False)
             for number, row in tracker.paired:
                 if number in alone:
                     self.stature.see(number, float(heights_m[seen.rows[row]]))

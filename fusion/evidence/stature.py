@@ -3,11 +3,12 @@
 Where clothes say nothing, because all wear the same or nobody sends their colours, height is what is left to tell
 people by: a calibrated camera measures it with every box, and twenty boxes know it better than people differ.
 
-A body may turn into somebody else where it is found again after a while and where it meets another. In between, over
-a *stretch*, it is one person. What the boxes of a stretch say is one log-likelihood ratio an identity, corrected as
-boxes come in: "they" against "whoever this body was before, or, once in a while, anybody". So a body that stays as
-tall as it was says nothing of whose it is. An identity's own stature is learnt of a stretch that has ended, as far as
-that was believed to be theirs (as in `galleries.py`, forwards in time): no stretch is its own proof.
+A body may turn into somebody else where it is found again after a while, and where it meets another from whom no looks
+tell it. In between, over a *stretch*, it is one person. What the boxes of a stretch say is one log-likelihood ratio an
+identity, corrected as boxes come in: "they" against "whoever this body was before, or, once in a while, anybody". So a
+body that stays as tall as it was says nothing of whose it is. An identity's own stature is learnt of a stretch that has
+ended, as far as that was believed to be theirs (as in `galleries.py`, forwards in time), and what may be another
+person's counts for less: no stretch is its own proof.
 """
 
 from collections.abc import Sequence
@@ -25,20 +26,21 @@ BOX_M2 = 3 * 0.08**2  # of one box: edges scatter by 4 % of its height, and the 
 LASTING_M2 = 0.05**2  # what no number of boxes averages out: a stoop, who stands in front, a calibration that is off
 LEAST_BOXES, MOST_BOXES = 4, 60  # before a stretch says anything, and of which the newest count
 MOST_NATS = 4.0  # that a stretch may say
-CHANGED, CHANGED_UNSEEN = 0.1, 0.5  # how often a body is somebody else in the next stretch: where looks told who was
-# who, and where nothing did
+CHANGED, CHANGED_UNSEEN = 0.1, 0.5  # how often a body is somebody else in the next stretch: where looks said no, and
+# where nothing was said
+TRUST_RATE, MOST_TRUST = 0.3, 0.99  # how fast it is learnt how probably an identity's stature is theirs, and at most
 ANYBODY = np.array([ORDINARY_M, ORDINARY_M2])
 
 
 class Stretch(msgspec.Struct):
-    """A body while it is one person. known (1 + identities, 2): the body's and everybody's stature when it began;
-    boxes (m), newest last; weights (identities,): how probably it was each, when last seen; said (identities,): nats
-    so far, at said_ns. changed: with what probability it is not who the body was before."""
+    """A body while it is one person. body (3,), known (identities, 3): the body's and everybody's when it began, as in
+    StatureEvidence; boxes (m), newest last; weights (identities,): how probably it was each, when last seen;
+    said (identities,): nats so far, at said_ns."""
 
+    body: Floats
     known: Floats
     weights: Floats
     said: Floats
-    changed: float = CHANGED
     said_ns: int = 0
     boxes: list[float] = []
     is_news: bool = False
@@ -50,11 +52,12 @@ class Stretch(msgspec.Struct):
 
 
 class StatureEvidence:
-    """stature (identities, 2): what is known of each, mean in m and variance in m2. By number: bodies (3,), the same of
-    those that had a stretch, and the probability that each is somebody else by now; stretches under way."""
+    """stature (identities, 3): what is known of each, mean in m and variance in m2, and how probably it is theirs at
+    all. By number: bodies (3,), the same of those that had a stretch, and the probability that each is somebody else by
+    now; stretches under way."""
 
     def __init__(self, identities: int) -> None:
-        self.stature = np.tile(ANYBODY, (identities, 1))
+        self.stature = np.tile([*ANYBODY, 0.0], (identities, 1))
         self.bodies: dict[int, Floats] = {}
         self.stretches: dict[int, Stretch] = {}
         self.told = 0  # how often something was said of a body
@@ -65,30 +68,32 @@ class StatureEvidence:
             return
         if number not in self.stretches:
             nothing = np.zeros(len(self.stature))
-            *before, changed = self.bodies.get(number, (*ANYBODY, CHANGED))
-            self.stretches[number] = Stretch(np.vstack((before, self.stature)), nothing, nothing, float(changed))
+            body = self.bodies.get(number, np.array([*ANYBODY, CHANGED]))
+            self.stretches[number] = Stretch(body.copy(), self.stature.copy(), nothing, nothing)
         stretch = self.stretches[number]
         stretch.boxes, stretch.is_news = [*stretch.boxes[1 - MOST_BOXES :], tall_m], True
 
-    def end(self, number: int, is_told: bool = True) -> None:
-        """From now on a body may be somebody else: who it was believed to be is known better. is_told: whether looks
-        tell who is who."""
-        changed, stretch = CHANGED if is_told else CHANGED_UNSEEN, self.stretches.pop(number, None)
+    def end(self, number: int, by_looks: bool) -> None:
+        """From now on a body may be somebody else, and who it was believed to be has been learnt. by_looks: whether
+        looks were asked, too."""
+        changed, stretch = CHANGED if by_looks else CHANGED_UNSEEN, self.stretches.pop(number, None)
         if stretch is None or len(stretch.boxes) < LEAST_BOXES:
             if number in self.bodies:
                 self.bodies[number][2] = max(self.bodies[number][2], changed)
             return
         measured = stretch.measured()
         for who in np.flatnonzero(stretch.weights >= LEAST_WEIGHT).tolist():
-            after = _learnt(self.stature[who], *measured)
-            self.stature[who] = _mixed(float(stretch.weights[who]), after, self.stature[who])
-        same, other = np.exp(_of_body(stretch, *measured))
-        body = _mixed(float(same / (same + other)), _learnt(stretch.known[0], *measured), _learnt(ANYBODY, *measured))
-        self.bodies[number] = np.append(body, changed)
+            weight, theirs = float(stretch.weights[who]), float(self.stature[who, 2])
+            after = _mixed(weight, _learnt(self.stature[who, :2], *measured), self.stature[who, :2])
+            share = TRUST_RATE * weight if theirs else 1.0
+            self.stature[who] = *after, theirs + share * (weight - theirs)
+        same, other = np.exp(_of_body(stretch.body, *measured))
+        after = _mixed(same / (same + other), _learnt(stretch.body[:2], *measured), _learnt(ANYBODY, *measured))
+        self.bodies[number] = np.append(after, changed)
 
     def part(self, number: int, heir: int = 0) -> None:
         """A body has gone for good, or is `heir`."""
-        self.end(number)
+        self.end(number, by_looks=False)
         self.bodies.pop(number, None)
 
     def keep(self, *numbers: Sequence[int]) -> None:
@@ -113,8 +118,9 @@ class StatureEvidence:
             if len(stretch.boxes) < LEAST_BOXES:
                 continue
             measured = stretch.measured()
-            they, body = _log_density(stretch.known[1:], *measured), _of_body(stretch, *measured)
-            ratio = np.clip(they - np.logaddexp(*body), -MOST_NATS, MOST_NATS)
+            theirs = np.minimum(stretch.known[:, 2], MOST_TRUST)
+            apart = _log_density(stretch.known, *measured) - np.logaddexp(*_of_body(stretch.body, *measured))
+            ratio = np.clip(np.log(theirs * np.exp(apart) + 1 - theirs), -MOST_NATS, MOST_NATS)
             change = ratio - stretch.said
             stretch.said, stretch.said_ns, stretch.is_news = ratio, t_ns, False
             if change.any():
@@ -124,7 +130,7 @@ class StatureEvidence:
 
     def state(self) -> dict[str, Any]:
         stretches = [
-            [number, s.known, s.weights, s.said, s.changed, s.said_ns, s.boxes, s.is_news]
+            [number, s.body, s.known, s.weights, s.said, s.said_ns, s.boxes, s.is_news]
             for number, s in self.stretches.items()
         ]
         bodies = [[number, body] for number, body in self.bodies.items()]
@@ -137,15 +143,15 @@ class StatureEvidence:
 
 
 def _log_density(stature: Floats, tall_m: float, noise_m2: float) -> Floats:
-    """Of a measured height, per m but for a constant, under statures (..., 2)."""
+    """Of a measured height, per m but for a constant, under statures (..., 2 and more)."""
     variance = stature[..., 1] + noise_m2
     return -0.5 * ((tall_m - stature[..., 0]) ** 2 / variance + np.log(variance))
 
 
-def _of_body(stretch: Stretch, tall_m: float, noise_m2: float) -> Floats:
-    """The same (2,) of the stretch's body, with the probability of each: it is who it was before, or somebody else."""
-    statures = np.vstack((stretch.known[0], ANYBODY))
-    return _log_density(statures, tall_m, noise_m2) + np.log([1 - stretch.changed, stretch.changed])
+def _of_body(body: Floats, tall_m: float, noise_m2: float) -> Floats:
+    """The same (2,) of a body (3,), with the probability of each: it is who it was before, or somebody else."""
+    statures, changed = np.vstack((body[:2], ANYBODY)), body[2]
+    return _log_density(statures, tall_m, noise_m2) + np.log([1 - changed, changed])
 
 
 def _learnt(stature: Floats, tall_m: float, noise_m2: float) -> Floats:
