@@ -79,6 +79,7 @@ def test_frozen_motion_stays_bit_for_bit_and_tuned_motion_moves(rounds: list[Wal
         assert not torch.equal(network.mag.weight_hh_l0, Mtloc(len(bssids)).mag.weight_hh_l0)
 
 
+@pytest.mark.long  # about a minute
 def test_it_can_learn_two_hundred_windows_by_heart(rounds: list[Walk]):
     bssids, ranges = mtloc_learning.most_heard(rounds[:1]), ranges_of(rounds[:1])
     windows = windows_of(rounds[:1], bssids, ranges, 0.25)
