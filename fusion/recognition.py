@@ -42,13 +42,15 @@ class Recognition:
     def counters(self) -> dict[str, int]:
         """Per witness the portraits of bodies gone, and how often it said something."""
         named = [("appearance", self.looks), ("gait", self.gait)]
-        stature = {"recognised:stature": self.stature.told} if self.stature and self.stature.told else {}
-        return {
+        counted = {
             f"{what}:{name}": count
             for name, witness in named
             if witness and witness.told + len(witness.gone)
             for what, count in (("portraits", len(witness.gone)), ("recognised", witness.told))
-        } | stature
+        }
+        if self.stature and self.stature.told:  # it keeps no portraits
+            counted["recognised:stature"] = self.stature.told
+        return counted
 
     def see(self, frame: CameraFrame | RadarFrame, seen: Detections, tracker: Tracker) -> None:
         """What a sensor saw of the bodies it was just given to, of those alone: a neighbour would be in their boxes."""
@@ -61,14 +63,13 @@ class Recognition:
             return
         if seen.rows is None:
             return
-        heights_m = self._cameras[frame.source].statures(frame)
+        pairs = [(number, int(seen.rows[row])) for number, row in tracker.paired if number in alone]
+        heights_m = self._cameras[frame.source].statures(frame) if self.stature or self.gait else np.zeros(0)
         if self.stature:
             for number in sorted({*_meeting(tracker)} - tracker.distinct() | {*tracker.untangled}):
                 self.stature.end(number, by_looks=False)
-            for number, row in tracker.paired:
-                if number in alone:
-                    self.stature.see(number, float(heights_m[seen.rows[row]]))
-        pairs = [(number, int(seen.rows[row])) for number, row in tracker.paired if number in alone]
+            for number, box in pairs:
+                self.stature.see(number, float(heights_m[box]))
         pairs = [(number, box) for number, box in pairs if frame.boxes[box, 3] >= LEAST_HEIGHT_PX]
         if self.looks and (vectors := frame.descriptors.get(self.looks.model.label)) is not None:
             for number, box in pairs if len(vectors) == len(frame.boxes) else ():

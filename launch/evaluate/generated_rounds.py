@@ -3,10 +3,10 @@
 Source floor: 102 access points; target: 750; 14 rounds each of three minutes, 8 to train, 5 to stop by, 1 to test. No
 two floors and no two seeds share a route. Transferred is the motion branch, as in the paper ("tuned"), or the network
 ("whole", mtloc_transfer.py). "Ours", and "whole", train and stop by the mean distance; from scratch that is with first
-columns that are smooth in place too, only that they saw no source. Each of the two has the noise and the rate that suit
-it (seeds 21 and 22). A model tuned on k of 8 rounds takes as many steps as one trained on all 8 (more epochs over
-less), as it is the data that are compared and not the training. Fewer epochs than the paper's, so that a seed takes
-minutes: compare directions, not metres.
+columns that are smooth in place too, only that they saw no source. "Whole" alone has noise on its sensors, which cost
+scratch on seeds 21 and 22, and half the rate, which was not tried from scratch. A model tuned on k of 8 rounds takes as
+many steps as one trained on all 8 (more epochs over less), as it is the data that are compared and not the training.
+Fewer epochs than the paper's, so that a seed takes minutes: compare directions, not metres.
 """
 
 from collections.abc import Sequence

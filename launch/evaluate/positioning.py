@@ -41,7 +41,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         choices=range(1, 9),
         nargs="+",
-        default=[8, 7, 6, 5, 4, 3, 2, 1],
         help="with --generated: how many of the target's eight rounds a transferred model is tuned on (default: each)",
     )
     parser.add_argument(
@@ -56,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     if args.generated:
         from . import generated_rounds
 
-        done = generated_rounds.tables(args.seeds, tuned=args.rounds)
+        done = generated_rounds.tables(args.seeds, tuned=args.rounds or generated_rounds.TUNED)
         print(json.dumps(done, indent=1) if args.json else "\n".join(generated_rounds.in_words(done)))
         return 0
     walks = walks_in(args.data)
