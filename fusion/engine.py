@@ -49,7 +49,7 @@ from .wireless import WirelessGrid
 
 _NO_MODELS = Models()
 SOURCE = "fusion"
-STATE_VERSION = 8  # of what `snapshot` saves; another one is not restored
+STATE_VERSION = 9  # of what `snapshot` saves; another one is not restored
 
 
 class Engine:
@@ -231,7 +231,7 @@ class Engine:
         gone = {number: place for number, (place, _) in lost.items()}
         self._identities.pass_time(elapsed_s, {**positions, **gone}, self._tracker.distinct())
         self._recognition.weigh(t_ns, self._identities)
-        answer = self._identities.answer()
+        answer = self._identities.answer(elapsed_s)
         self._recognition.settle(t_ns, answer, self._tracker)
         events = self._naming.update(SOURCE, t_ns, self._names, answer)
         self._clocks.see(t_ns, self._carried())

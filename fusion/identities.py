@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from .assignment import IncrementalAssignment
 from .geometry import Floats
 from .posterior import marginals
+from .strangers import Strangers
 
 FOUND_AT_BIRTH = 0.35  # the chance that a body just found anywhere is a given identity whose body was not tracked
 FOUND_PER_S = 0.1  # the same, per second, spread over the bodies there are
@@ -63,6 +64,7 @@ class Identities:
         self.live = [False]
         self.belief = np.ones((len(names), 1))
         self._assignment = IncrementalAssignment()
+        self._strangers = Strangers()
 
     def column(self, number: int) -> int:
         return self.numbers.index(number)
@@ -179,18 +181,20 @@ class Identities:
         self._blend(a, b, np.minimum(share_a, 1.0))
         self._blend(b, a, np.minimum(share_b, 1.0))
 
-    def answer(self) -> Answer:
-        """Who is who, all identities taken together."""
+    def answer(self, elapsed_s: float) -> Answer:
+        """Who is who, all identities taken together; elapsed_s: for how long that is the answer."""
         live = np.flatnonzero(self.live)
         bodies = [self.numbers[column] for column in live]
-        away = np.maximum(1.0 - self.belief[:, live].sum(axis=1), LEAST)
+        away = self._strangers.odds * np.maximum(1.0 - self.belief[:, live].sum(axis=1), LEAST)
         part = np.column_stack((away, self.belief[:, live]))
         cost = -np.log(part)
         best = self._assignment.solve(self.names, bodies, cost[:, 1:], cost[:, 0])
         assigned = {int(body): str(name) for name, body in best.pairs if isinstance(body, int)}
         lost = self._lost_columns()
         gone = self.belief[:, lost] / np.maximum(self.belief[:, :1] + self.belief[:, lost].sum(axis=1)[:, None], LEAST)
-        return Answer(bodies, marginals(part), assigned, [self.numbers[column] for column in lost], gone)
+        probability = marginals(part)
+        self._strangers.learn(probability, elapsed_s)
+        return Answer(bodies, probability, assigned, [self.numbers[column] for column in lost], gone)
 
     def _normalise(self) -> None:
         self.belief = np.maximum(self.belief, LEAST)
@@ -198,8 +202,11 @@ class Identities:
 
     def state(self) -> dict[str, Any]:
         assignment = self._assignment.state()
-        return {"numbers": self.numbers, "live": self.live, "belief": self.belief, "assignment": assignment}
+        strangers = self._strangers.state()
+        own = {"numbers": self.numbers, "live": self.live, "belief": self.belief}
+        return {**own, "assignment": assignment, "strangers": strangers}
 
     def load(self, state: dict[str, Any]) -> None:
         self.numbers, self.live, self.belief = list(state["numbers"]), list(state["live"]), state["belief"]
         self._assignment = IncrementalAssignment.from_state(state["assignment"])
+        self._strangers.load(state["strangers"])

@@ -15,7 +15,8 @@ from .changes import Change, Kind
 from .detections import Detections
 from .geometry import Floats
 from .kalman import VELOCITY_DECAY_S, begin, innovation, predict, update
-from .looks import CARRIED_S, LOOKS_LIKE, bhattacharyya, looks_cost
+from .looks import CARRIED_S, LOOKS_LIKE, bhattacharyya, exchanged, looks_cost
+from .scatter import Scatter
 from .sureness import Sureness, births, doubt
 from .twins import Twins
 
@@ -25,7 +26,6 @@ NEW_BODY_COST = 14.0  # a pairing costlier than this (Mahalanobis2 + log-determi
 LOOSE_COST = 8.0  # in the same units, twice nats: one detection in fifty holds half a body
 LOOKS_MEMORY, RECENT_MEMORY = 0.95, 0.6  # per camera sighting
 ALONE_M = 1.2  # looks are learnt from bodies farther from all others than this: boxes of neighbours mix
-SWAPPED = 0.35  # by how much exchanged looks must fit two bodies better before they are taken for swapped
 NO_BIRTH_M = 0.45  # a spare detection this near a body seen in the same frame is that body again
 CONFIRM_WEIGHT = 4.0  # of sightings: detections.CAMERA_WEIGHT and RADAR_WEIGHT
 TENTATIVE_S = 0.7  # an unconfirmed body not seen for this long was a false alarm
@@ -63,13 +63,15 @@ class Tracker:
         self._next = 1
         self._twins = Twins()
         self._sureness = Sureness()
+        self._scatter = Scatter()
         self._looked_ns: dict[str, int] = {}  # per camera, when it last looked
 
     def update(self, seen: Detections) -> None:
         """Move on to the detections' time, give each to its body, begin and end bodies."""
         self.advance(seen.t_ns)
         share = self._sureness.of(seen.source, seen.score) if seen.sees else np.ones(len(seen))
-        seen = msgspec.structs.replace(seen, weight=seen.weight * births(share))
+        covariance = self._scatter.of(seen.source) * seen.covariance
+        seen = msgspec.structs.replace(seen, weight=seen.weight * births(share), covariance=covariance)
         bodies, rows = self._pair(seen, doubt(share))
         self.paired = [(int(self.number[body]), int(row)) for body, row in zip(bodies, rows, strict=True)]
         self._miss(seen, bodies)
@@ -89,6 +91,7 @@ class Tracker:
         certain = (seen.position, seen.covariance)
         costs = self._costs(seen, *certain) + doubts
         first = match(np.where(self.confirmed[:, None], costs, np.inf), NEW_BODY_COST)
+        self._learn_scatter(seen, *first)
         self._absorb(seen, *certain, *first)
         pairs = [first]
         if seen.loose is not None and len(first[1]) < min(len(seen), np.count_nonzero(self.confirmed)):
@@ -156,6 +159,14 @@ class Tracker:
         costs[:, rows] = np.inf
         costs[~self.confirmed] = np.inf
         return costs
+
+    def _learn_scatter(self, seen: Detections, bodies: NDArray[np.intp], rows: NDArray[np.intp]) -> None:
+        """From bodies that were seen a moment ago and that nobody is near."""
+        gaps = np.linalg.norm(self.mean[bodies, None, :2] - self.mean[None, :, :2], axis=2)
+        sure = ((gaps < ALONE_M).sum(axis=1) == 1) & (seen.t_ns - self.seen_ns[bodies] < FOUND_S * SECOND_NS)
+        bodies, rows = bodies[sure], rows[sure]
+        apart = seen.position[rows] - self.mean[bodies, :2]
+        self._scatter.learn(seen.source, apart, self.covariance[bodies, :2, :2], seen.covariance[rows])
 
     def _looks_cost(self, histogram: NDArray[np.float32]) -> Floats:
         carried = self.seen_ns - self.faced_ns > CARRIED_S * SECOND_NS
@@ -229,13 +240,9 @@ class Tracker:
         rows = bodies[self.confirmed[bodies] & (self.looks[bodies].max(axis=1) > 0)]
         if len(rows) < 2:
             return ()
-        apart = bhattacharyya(self.looks[rows], self.recent[rows])
-        kept = np.diag(apart)
-        gain = kept[:, None] + kept[None, :] - apart - apart.T
-        i, j = np.unravel_index(int(np.argmax(gain)), gain.shape)
-        if gain[i, j] <= SWAPPED:
+        if (two := exchanged(self.looks[rows], self.recent[rows])) is None:
             return ()
-        pair, turned = rows[[i, j]], rows[[j, i]]
+        pair, turned = rows[list(two)], rows[list(two[::-1])]
         self.number[pair] = self.number[turned]
         self.looks[pair] = self.looks[turned]
         self.born_ns[pair] = self.born_ns[turned]
@@ -308,7 +315,7 @@ class Tracker:
 
     def state(self) -> dict[str, Any]:
         arrays = {name: getattr(self, name) for name in _ARRAYS}
-        parts = {"twins": self._twins.state(), "sureness": self._sureness.state()}
+        parts = {"twins": self._twins.state(), "sureness": self._sureness.state(), "scatter": self._scatter.state()}
         plain = {"t_ns": self.t_ns, "gated_out": self.gated_out, "next": self._next, "sources": self.sources}
         plain["looked_ns"] = self._looked_ns
         return {**arrays, **parts, **plain}
@@ -320,6 +327,7 @@ class Tracker:
             setattr(tracker, name, state[name])
         tracker._twins.load(state["twins"])
         tracker._sureness.load(state["sureness"])
+        tracker._scatter.load(state["scatter"])
         tracker.t_ns, tracker.gated_out, tracker._next = state["t_ns"], state["gated_out"], state["next"]
         tracker._looked_ns = dict(state["looked_ns"])
         tracker.sources = [dict(sources) for sources in state["sources"]]
