@@ -257,6 +257,10 @@ def test_what_init_leaves_commented_out_works_without_the_marks():
     assert not parse_site(text).models
 
 
+def test_init_refuses_a_name_that_check_would_refuse(capsys: pytest.CaptureFixture[str]):
+    assert 'none of them "/"' in failure(capsys, "init", "--name", "a/b")
+
+
 def test_init_quotes_the_name():
     assert parse_site(init.site_text('the "old" hall \\ 2')).name == 'the "old" hall \\ 2'
 
