@@ -117,6 +117,30 @@ def test_check_says_which_device_is_missing(tmp_path: Path, capsys: pytest.Captu
 
 
 @pytest.mark.parametrize(
+    ("right", "wrong", "sentence"),
+    [
+        (
+            'source = "simulated"\nposition_m',
+            'source = "simualted"\nposition_m',
+            'source = "simualted": must be "simulated" or',
+        ),
+        ('"iwr6843_oob_10hz.cfg"', '"site.toml"', "radars.radar-1.config: site.toml: channelCfg is missing"),
+        ("[simulated]", '[bus]\nhost = "0.0.0.0"\n[simulated]', "so the bus needs keys"),
+        ("[simulated]", "[page]\nport = 7312\n[simulated]", "page.port = 7312: the bus takes 7310 to 7312"),
+    ],
+)
+def test_check_says_what_a_node_would_refuse(
+    right: str, wrong: str, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    site = tmp_path / "site.toml"
+    site.write_text(DEMO_SITE.read_text().replace(right, wrong, 1))
+    assert cli.main(["check", str(site)]) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("CANNOT WORK ") and sentence in line for line in said)
+    assert not any(line.startswith("ready") for line in said)
+
+
+@pytest.mark.parametrize(
     ("name", "sentence"),
     [("none.toml", "no such file"), ("notes.txt", "only .toml, .cfg, .mcap files can be checked")],
 )
