@@ -5,6 +5,7 @@ memory, and the clock offset measured over the bus. It does not watch the node: 
 """
 
 import platform
+import sys
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -30,6 +31,7 @@ class Heartbeat:
         self._clock = HostClock(Service(publisher.bus)) if clock_offset_s is None else None
         self._offset_s = clock_offset_s
         self._state: HealthState | None = None
+        self._said = ""
         self._published = 0
         self._lag_s = 0.0
         self._last = time.monotonic()
@@ -44,8 +46,19 @@ class Heartbeat:
         if message is not None:
             self._lag_s = max(self._lag_s, (time.time_ns() - message.t_ns) / 1e9)
 
-    def beat(self, state: HealthState = "ok", detail: str = "", counters: Mapping[str, int] | None = None) -> None:
-        """Publish, if a second has passed since the last time, or at once when the node has a new state."""
+    def beat(
+        self,
+        state: HealthState = "ok",
+        detail: str = "",
+        counters: Mapping[str, int] | None = None,
+        is_said: bool = False,
+    ) -> None:
+        """Publish, if a second has passed since the last time, or at once when the node has a new state. What needs a
+        person is said in the terminal too, once; is_said: somebody else says it there."""
+        if state == "refused" and detail != self._said and not is_said:
+            sys.stderr.write(f"{self._name}: {detail}\n")  # in one piece: others write there too
+            sys.stderr.flush()
+        self._said = {"refused": detail, "ok": ""}.get(state, self._said)
         now = time.monotonic()
         if now - self._last < PERIOD_S and state == self._state:
             return

@@ -193,6 +193,15 @@ def test_heartbeats_come_once_a_second_with_rate_lag_and_memory():
     assert beat.memory_mb > 5
 
 
+def test_what_needs_a_person_is_said_in_the_terminal_once(capsys: pytest.CaptureFixture[str]):
+    with Publisher(free_bus(), "sniffer-1", wait_s=0.0) as publisher:
+        heartbeat = Heartbeat(publisher, "sniffer-1", clock_offset_s=0.0)
+        for state in ("starting", "refused", "lost", "refused", "ok", "lost", "refused"):
+            heartbeat.beat(state, "no such source")  # type: ignore[arg-type]
+        heartbeat.beat("refused", "the disk is full", is_said=True)
+    assert capsys.readouterr().err == "sniffer-1: no such source\n" * 2
+
+
 def test_memory_is_known_on_linux():
     if not Path("/proc/self/smaps_rollup").exists():
         pytest.skip("no /proc/self/smaps_rollup on this system")

@@ -85,7 +85,8 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(figures), flush=True)
     else:
         print(in_words(figures))
-    return 1 if recorded.is_missing() or supervisor.given_up else 0
+    is_cut = "recorder" in supervisor.refused  # it said why
+    return 1 if recorded.is_missing() or is_cut or supervisor.given_up else 0
 
 
 def keeping_crops(site: Site, folder: str | None) -> Site:
