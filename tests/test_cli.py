@@ -14,6 +14,7 @@ from whowhere.launch import cli
 from whowhere.launch.commands import doctor, init
 from whowhere.launch.commands.demo import demo_site
 from whowhere.launch.errors import LaunchError
+from whowhere.launch.running import as_typed
 from whowhere.launch.wiring import free_port, is_free, with_free_ports
 from whowhere.sitefile import Learning, load_site, parse_site
 
@@ -188,6 +189,32 @@ def test_a_replay_does_not_announce_another_programs_page():
         busy.listen()
         with pytest.raises(LaunchError, match="in use by another program"):
             with_free_ports(site, busy.getsockname()[1])
+
+
+@pytest.mark.parametrize("wrong", [["--rate", "nan"], ["--rate", "inf"], ["--start", "-1"], ["--start", "nan"]])
+def test_a_pace_that_is_none_is_refused(wrong: list[str], capsys: pytest.CaptureFixture[str]):
+    assert "--rate and --start must be numbers from 0 on" in failure(capsys, "replay", "any.mcap", *wrong)
+
+
+def test_another_machines_bus_needs_a_key_folder(capsys: pytest.CaptureFixture[str]):
+    said = failure(capsys, "watch", "--bus", "tcp://192.0.2.7:7310")
+    assert "--bus tcp://192.0.2.7:7310 is on another machine, whose bus needs keys: add --keys DIR" in said
+
+
+def test_what_to_type_is_a_path_where_whowhere_is_not_on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / ".venv/bin/whowhere"), "demo"])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert as_typed() == ".venv/bin/whowhere"
+    (tmp_path / "whowhere").write_text("")
+    (tmp_path / "whowhere").chmod(0o755)
+    assert as_typed() == "whowhere"
+
+
+def test_help_of_a_command_is_that_commands(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        cli.main(["help", "check"])
+    assert capsys.readouterr().out.startswith("usage: whowhere check")
 
 
 @pytest.mark.parametrize("seconds", ["0", "-4", "nan"])
