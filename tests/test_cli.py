@@ -117,6 +117,15 @@ def test_check_says_which_device_is_missing(tmp_path: Path, capsys: pytest.Captu
     assert "MISSING radars.radar-1.data_port = /dev/serial/by-id/none" in capsys.readouterr().out
 
 
+def test_check_finds_a_port_with_a_speed_and_believes_ubus(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    site, port = tmp_path / "site.toml", tmp_path / "ttyUSB0"
+    port.touch()
+    text = DEMO_SITE.read_text().replace('"simulated"\nposition_m', f'"esp32:{port}@115200"\nposition_m', 1)
+    site.write_text(text.replace('"simulated"\nposition_m', '"stations:ubus:hostapd.wlan0"\nposition_m', 1))
+    assert cli.main(["check", str(site)]) == 0
+    assert "MISSING" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("right", "wrong", "sentence"),
     [

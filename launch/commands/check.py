@@ -164,7 +164,8 @@ def not_there(site: Site) -> Iterator[str]:
             "interface": Path("/sys/class/net"),
             "stations": Path("/sys/class/net"),
         }
-        if scheme in folder and not (folder[scheme] / rest).exists():
+        rest = rest.partition("@")[0] if scheme == "esp32" else rest  # its speed is no part of the port's name
+        if scheme in folder and not rest.startswith("ubus:") and not (folder[scheme] / rest).exists():
             yield f"sniffers.{sniffer.id}.source = {sniffer.source}: not there (whowhere doctor lists what is)"
     for key in ("certificate", "key") if site.phones else ():
         if (pem := getattr(site.gateway, key)) and not Path(pem).is_file():
