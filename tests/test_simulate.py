@@ -42,6 +42,14 @@ def test_what_simulate_writes_verifies(which: str, request: pytest.FixtureReques
     assert outcome["compared"]["scene"] > 10
 
 
+def test_a_site_that_init_wrote_has_a_world(tmp_path: Path):
+    site = tmp_path / "site.toml"
+    assert cli.main(["init", "--output", str(site)]) == 0
+    path = simulate(tmp_path / "hall.mcap", "--site", str(site), "--seconds", "1", "--boxes")
+    assert kinds(path)["truth"] == 10
+    assert Session(path).site().simulated is not None  # what the page and the report go by
+
+
 def test_the_example_of_the_docs_says_what_was_said(boxes: Path, capsys: pytest.CaptureFixture[str]):
     """With a site whose devices are named otherwise than the messages' it would run as well, and name nobody."""
     text = (Path(__file__).parents[1] / "docs" / "fusion.md").read_text()
