@@ -10,18 +10,19 @@ import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
+_ID, _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", r"^[^/\x00-\x1f]{1,64}$"
 Positive: TypeAlias = Annotated[float, Meta(gt=0)]
 NotNegative: TypeAlias = Annotated[float, Meta(ge=0)]
 Share: TypeAlias = Annotated[float, Meta(gt=0, lt=1)]
 Port: TypeAlias = Annotated[int, Meta(ge=1, le=65533)]
-Id: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
-Name: TypeAlias = Annotated[str, Meta(pattern=r"^[^/\x00-\x1f]{1,64}$")]
+Id: TypeAlias = Annotated[str, Meta(pattern=_ID, max_length=64)]
+Name: TypeAlias = Annotated[str, Meta(pattern=_NAME)]
 Point2: TypeAlias = tuple[float, float]
 Point3: TypeAlias = tuple[float, float, float]
 
@@ -291,17 +292,20 @@ def parse_site(text: str, file: str = "site file") -> Site:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SiteError(f"{file}: not TOML: {error}") from error
+    for path, number in _numbers(document):
+        if number - number != 0:  # TOML knows nan and inf, a room does not
+            label = _look_up(document, path)[1]
+            raise SiteError(f"{file}:{_line_of(text, path)}: {label} = {number}: must be a finite number")
     try:
         site = msgspec.convert(document, Site)
     except msgspec.ValidationError as error:
         raise SiteError(_explain(error, document, text, file)) from error
-    for identity in site.identities:
+    for place, identity in enumerate(site.identities):
         for device in identity.devices:
             if not _ADDRESS.fullmatch(device):
-                line = _line_of(text, device)
                 raise SiteError(
-                    f'{file}:{line}: identities.{identity.name}.devices: "{device}" is not a hardware address '
-                    'like "a4:83:e7:12:34:56"'
+                    f"{file}:{_line_of(text, f'identities[{place}].devices')}: identities.{identity.name}.devices: "
+                    f'"{device}" is not a hardware address like "a4:83:e7:12:34:56"'
                 )
     return site
 
@@ -343,6 +347,17 @@ _ADDRESS = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 _WHERE = re.compile(r" - at `\$\.?(.*)`$")
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*?)`")
 _MISSING = re.compile(r"Object missing required field `(.*?)`")
+_HEADER = re.compile(r"\s*\[(\[?)\s*([\w.\s-]+?)\s*\]\]?\s*(?:#.*)?$")
+_WORDS = {  # msgspec's words for what a TOML file holds
+    "`str`": "text in quotes",
+    "`int`": "a whole number",
+    "`float`": "a number",
+    "`bool`": "true or false",
+    "`array`": "a list",
+    "`object`": "a table",
+    f"matching regex {_ID!r}": "of letters, digits, _ . and -, a letter or digit first",
+    f"matching regex {_NAME!r}": 'of 1 to 64 characters, none of them "/"',
+}
 
 
 def _require_unique(what: str, names: Iterator[str]) -> None:
@@ -363,15 +378,20 @@ def _explain(error: msgspec.ValidationError, document: dict[str, Any], text: str
     if unknown := _UNKNOWN.match(reason):
         key = unknown[1]
         near = get_close_matches(key, _keys_at(path), n=1, cutoff=0.5)
-        return f"{file}:{_line_of(text, key)}: {_join(label, key)}: unknown key, {_meant(near, _keys_at(path))}"
+        line = _line_of(text, _join(path, key))
+        return f"{file}:{line}: {_join(label, key)}: unknown key, {_meant(near, _keys_at(path))}"
     if missing := _MISSING.match(reason):
-        return f'{file}: {label or "the file"}: the key "{missing[1]}" is missing'
+        where = f":{_line_of(text, path)}: {label}" if label else ": the file"
+        return f'{file}{where}: the key "{missing[1]}" is missing'
     if label and (own := re.match(r"(\w+) = ", reason)):  # a table's own check, which names its key
-        return f"{file}:{_line_of(text, own[1])}: {_join(label, reason)}"
-    last = path.rsplit(".", 1)[-1].split("[")[0]
+        return f"{file}:{_line_of(text, _join(path, own[1]))}: {_join(label, reason)}"
+    if reason.startswith("Invalid ") and (known := _choices(path)):
+        near = get_close_matches(str(value), known, n=1, cutoff=0.5)
+        reason = f"must be one of {', '.join(known)}" + (f'; did you mean "{near[0]}"?' if near else "")
+    for words, plain in _WORDS.items():
+        reason = reason.replace(words, plain)
     shown = "" if isinstance(value, dict | list) or value is None else f" = {value!r}"
-    line = f":{_line_of(text, last)}" if last else ""
-    return f"{file}{line}: {label}{shown}: {reason}" if label else f"{file}: {reason}"
+    return f"{file}:{_line_of(text, path)}: {label}{shown}: {reason}" if label else f"{file}: {reason}"
 
 
 def _meant(near: Sequence[str], known: Sequence[str]) -> str:
@@ -393,15 +413,28 @@ def _look_up(document: Any, path: str) -> tuple[Any, str]:
     return value, ".".join(label)
 
 
-def _keys_at(path: str) -> list[str]:
-    """The keys that the table at msgspec's path may have."""
+def _kinds_at(path: str) -> list[Any]:
+    """The annotations that a value at msgspec's path may have; `pose.yaw_deg` of a camera has one."""
     kinds: list[Any] = [Site]
     for step in re.findall(r"[^.\[\]]+", path):
-        if step.isdigit() or step == "...":
-            continue
-        kinds = [t for kind in kinds for f in msgspec.structs.fields(kind) if f.name == step for t in _tables(f.type)]
-    keys = [f.encode_name for kind in kinds for f in msgspec.structs.fields(kind)]
-    return list(dict.fromkeys(keys))
+        if not (step.isdigit() or step == "..."):
+            tables = [table for kind in kinds for table in _tables(kind)]
+            kinds = [f.type for table in tables for f in msgspec.structs.fields(table) if f.name == step]
+    return kinds
+
+
+def _keys_at(path: str) -> list[str]:
+    """The keys that the table at msgspec's path may have."""
+    tables = [table for kind in _kinds_at(path) for table in _tables(kind)]
+    return list(dict.fromkeys(f.encode_name for table in tables for f in msgspec.structs.fields(table)))
+
+
+def _choices(path: str) -> list[str]:
+    """What a value that is one of a few may be: a Literal's values, or the models of a camera's calibration."""
+    if path.endswith(".model"):
+        return [table.__struct_config__.tag for kind in _kinds_at(path[: -len(".model")]) for table in _tables(kind)]
+    parts = [part for kind in _kinds_at(path) for part in get_args(kind)]
+    return [str(choice) for part in parts for choice in get_args(part) or (part,) if isinstance(choice, str | int)]
 
 
 def _tables(annotation: Any) -> list[Any]:
@@ -411,12 +444,36 @@ def _tables(annotation: Any) -> list[Any]:
     return [table for part in getattr(annotation, "__args__", ()) for table in _tables(part)]
 
 
-def _line_of(text: str, key: str) -> int:
-    """The first line that mentions a key or value: a help for the eye, right whenever it is unique."""
+def _numbers(value: Any, path: str = "") -> Iterator[tuple[str, float]]:
+    """Every number with a point in a document, with its path as msgspec writes it."""
+    if isinstance(value, float):
+        yield path, value
+    elif isinstance(value, dict):
+        yield from (found for key, inner in value.items() for found in _numbers(inner, _join(path, key)))
+    elif isinstance(value, list):
+        yield from (found for place, inner in enumerate(value) for found in _numbers(inner, f"{path}[{place}]"))
+
+
+def _line_of(text: str, path: str) -> int:
+    """The line that says `cameras[1].pose.yaw_deg`; where it is not said on its own, that of what it is part of."""
+    best, found, table = "", 1, ""
+    places: dict[str, int] = {}
     for number, line in enumerate(text.splitlines(), 1):
-        if re.search(rf"(?<![\w-]){re.escape(key)}(?![\w-])", line):
-            return number
-    return 1
+        if header := _HEADER.match(line):
+            here = ""
+            for step in re.split(r"\s*\.\s*", header[2]):
+                here = _join(here, step)
+                if header[1] and here == header[2]:
+                    places[here] = places.get(here, -1) + 1
+                here = f"{here}[{places[here]}]" if here in places else here
+            table = here
+        elif key := re.match(r"\s*([\w.-]+)\s*=", line):
+            here = _join(table, key[1])
+        else:
+            continue
+        if len(here) > len(best) and re.match(rf"{re.escape(here)}(?![\w-])", path):
+            best, found = here, number
+    return found
 
 
 def _join(label: str, key: str) -> str:

@@ -148,7 +148,8 @@ def _chosen(kind: str, wanted: str | None, there: tuple[Sensor, ...]) -> Sensor:
     chosen = [sensor for sensor in there if wanted in (None, sensor.id)]
     if len(chosen) != 1:
         names = ", ".join(sensor.id for sensor in there) or "none"
-        raise LaunchError(f"which {kind}? this session's site has: {names}", f"add --{kind} ID")
+        asked = f'no {kind} "{wanted}":' if wanted else f"which {kind}?"
+        raise LaunchError(f"{asked} this session's site has: {names}", f"add --{kind} ID")
     return chosen[0]
 
 

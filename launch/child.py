@@ -17,6 +17,7 @@ from types import FrameType
 
 from ..drivers.errors import DeviceRefused
 from ..nodes.node import NodeConfig
+from ..sitefile import SiteError
 from .errors import in_one_sentence
 
 GRACE_S = 5  # from being asked to stop to being killed
@@ -33,7 +34,7 @@ def run(module: str, config: NodeConfig, supervisor_pid: int) -> None:
     os.dup2(2, 1)  # standard output belongs to the command, for its --json
     try:
         import_module(module).main(config, stop)
-    except DeviceRefused as error:
+    except (DeviceRefused, SiteError) as error:
         _complain(config, error)
         _leave(EXIT_REFUSED)
     except Exception as error:

@@ -3,6 +3,7 @@
 import argparse
 
 from ..nodes.bus import endpoint, snapshot
+from ..nodes.reach import is_loopback
 from ..nodes.subscription import bus_at
 from ..sitefile import Bus, Site, site_from_json
 from .errors import LaunchError
@@ -16,8 +17,13 @@ def add_bus_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def bus_of(args: argparse.Namespace) -> Bus:
-    """Raises BusError where the address is none."""
-    return bus_at(args.bus, args.keys)
+    """Raises BusError where the address is none, LaunchError where it is another machine's and no keys are named."""
+    bus = bus_at(args.bus, args.keys)
+    if bus.keys is None and not is_loopback(bus.host):
+        raise LaunchError(
+            f"--bus {args.bus} is on another machine, whose bus needs keys: add --keys DIR", "whowhere keygen --help"
+        )
+    return bus
 
 
 def running_site(bus: Bus) -> Site:

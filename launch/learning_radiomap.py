@@ -17,6 +17,7 @@ from ..models.radiomap.scans import Scans, scans_from_csv
 from ..nodes.session import Session
 from .arguments import natural, new_file
 from .errors import LaunchError
+from .whole_files import write_whole
 
 KEPT_OLD = 3  # exit status: nothing is wrong with the command, but the old map stays
 
@@ -49,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     if args.report:
         from .report.radiomap import radiomap_page
 
-        Path(args.report).write_text(radiomap_page(old, result), encoding="utf-8")
+        write_whole(args.report, radiomap_page(old, result))
     print(json.dumps(_as_json(old, result)) if args.json else "\n".join(_in_words(old, result, args.out)))
     return 0 if result.deployed else KEPT_OLD
 

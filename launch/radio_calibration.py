@@ -23,6 +23,7 @@ from ..messages import INPUT_KINDS, Location, Message, WifiWindow, kind_of
 from ..nodes.session import Session
 from ..sitefile import Site, SiteError, Sniffer, parse_site
 from .errors import LaunchError
+from .whole_files import write_whole
 
 NEAREST_NS = 300_000_000  # a confirmed place further than this in time from the window's middle is none
 LEARNT = ("reference_dbm", "path_loss_exponent")
@@ -204,7 +205,7 @@ def write_into(path: Path, found: Calibrated) -> None:
     changed = "".join(_with_values(part, learnt) for part in re.split(r"(?m)^(?=[ \t]*\[)", text))
     if _parsed(changed) != replace(before, sniffers=wanted):
         raise LaunchError(f"{path}: its sniffers are written in a way that cannot be edited here; change them by hand")
-    path.write_text(changed, encoding="utf-8")
+    write_whole(path, changed)
 
 
 def _with_values(part: str, learnt: dict[str, Sniffer]) -> str:

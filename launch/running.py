@@ -2,6 +2,7 @@
 soon as it answers, and a heartbeat of the supervisor itself. It decides nothing about which processes run."""
 
 import contextlib
+import os
 import shutil
 import signal
 import sys
@@ -76,6 +77,14 @@ class Recorded:
 def page_url(page: Page) -> str:
     host = "localhost" if page.host in ("0.0.0.0", "::", "127.0.0.1") else page.host
     return f"http://{host}:{page.port}/"
+
+
+def as_typed() -> str:
+    """What to type for `whowhere` here: its path where it is not on the PATH, as after `make demo`."""
+    ours = Path(sys.argv[0])
+    if ours.name != "whowhere" or shutil.which("whowhere"):
+        return "whowhere"
+    return os.path.relpath(ours) if ours.is_relative_to(Path.cwd()) else str(ours)
 
 
 class PageWatch:

@@ -43,6 +43,7 @@ class _Slot:
     crashed_s: list[float] = field(default_factory=list)
     retry_s: float | None = 0.0  # when to start it, None = not any more
     starts: int = 0
+    is_refused: bool = False
     is_given_up: bool = False
 
 
@@ -109,6 +110,11 @@ class Supervisor:
         return [slot.row.name for slot in self._slots if slot.is_given_up]
 
     @property
+    def refused(self) -> list[str]:
+        """Those that wait for a person."""
+        return [slot.row.name for slot in self._slots if slot.is_refused]
+
+    @property
     def pids(self) -> dict[str, int]:
         """The running rows."""
         return {slot.row.name: slot.handle.pid for slot in self._slots if slot.handle and slot.handle.pid}
@@ -123,6 +129,7 @@ class Supervisor:
             if slot.handle is None and slot.retry_s is not None and now >= slot.retry_s:
                 slot.handle = self._launch(slot.row)
                 slot.retry_s = None
+                slot.is_refused = False
                 slot.starts += 1
                 if slot.starts == 1:
                     break
@@ -135,7 +142,7 @@ class Supervisor:
             slot.is_given_up = True
             return
         if status == child.EXIT_REFUSED:
-            slot.retry_s = now + REFUSED_RETRY_S
+            slot.retry_s, slot.is_refused = now + REFUSED_RETRY_S, True
             self._say(f"{name} needs a person; trying again every {REFUSED_RETRY_S:.0f} s")
             return
         slot.crashed_s = [at for at in slot.crashed_s if now - at < WINDOW_S] + [now]

@@ -12,5 +12,7 @@ def ready_to_train(what: str = "learning") -> None:
     try:
         import torch
     except ImportError as error:
-        raise LaunchError(f"{what} needs torch: the `train` extra", 'pip install "whowhere[train]"') from error
+        raise LaunchError(
+            f"{what} needs torch: the `train` extra", 'pip install ".[train]", in the checkout'
+        ) from error
     torch.set_num_threads(1)

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from ..drivers.simulated.faults import parse_faults
 from ..drivers.wifi.pseudonyms import enrolled_pseudonym, load_key
-from ..sitefile import SIMULATED, Site, published
+from ..sitefile import SIMULATED, Simulated, Site, published
 from .errors import LaunchError
 
 PRIVATE_PORTS = (20_000, 32_000)  # below those of outgoing connections, on Linux and elsewhere
@@ -42,7 +42,7 @@ def wire(site: Site, run_dir: str | Path, faults: str = "") -> Wiring:
     or OSError where the site's key file cannot be used.
     """
     options: dict[str, str] = {}
-    wired = site
+    wired = site = with_world(site)
     if site.phones and site.gateway.port == 0:
         wired = site = replace(site, gateway=replace(site.gateway, port=free_port(site.gateway.host)))
     radars = [radar.id for radar in site.radars]
@@ -52,6 +52,11 @@ def wire(site: Site, run_dir: str | Path, faults: str = "") -> Wiring:
         options = {"epoch_ns": str(time.time_ns()), "http_port": str(port), "faults": faults}
         wired = _with_twins(site, Path(run_dir), port)
     return Wiring(private=wired, public=without_addresses(wired), run_dir=str(run_dir), options=options)
+
+
+def with_world(site: Site) -> Site:
+    """The site with a world behind its simulated sensors, the ordinary one where the file says nothing of it."""
+    return replace(site, simulated=Simulated()) if site.simulated is None and has_simulated(site) else site
 
 
 def has_simulated(site: Site) -> bool:

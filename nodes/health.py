@@ -5,6 +5,7 @@ memory, and the clock offset measured over the bus. It does not watch the node: 
 """
 
 import platform
+import sys
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -19,6 +20,10 @@ MEMORY_PERIOD_S = 5.0
 CLOCK_PERIOD_S = 5.0
 CLOCK_WAIT_S = 0.005  # how long a beat may wait for the hub's clock: a slower answer would measure badly anyway,
 FIRST_CLOCK_WAIT_S = 0.03  # but a bad first measurement is better than none
+SAID_AFTER_S: dict[HealthState, float] = {
+    "refused": 0.0,
+    "lost": 10.0,
+}  # nodes start, and cables are moved, within less
 CLOCK_SAMPLES = 16  # of which the one with the shortest round trip counts
 
 
@@ -30,6 +35,8 @@ class Heartbeat:
         self._clock = HostClock(Service(publisher.bus)) if clock_offset_s is None else None
         self._offset_s = clock_offset_s
         self._state: HealthState | None = None
+        self._since = 0.0  # when this state began
+        self._said: set[HealthState] = set()  # since the node was last well
         self._published = 0
         self._lag_s = 0.0
         self._last = time.monotonic()
@@ -44,9 +51,18 @@ class Heartbeat:
         if message is not None:
             self._lag_s = max(self._lag_s, (time.time_ns() - message.t_ns) / 1e9)
 
-    def beat(self, state: HealthState = "ok", detail: str = "", counters: Mapping[str, int] | None = None) -> None:
-        """Publish, if a second has passed since the last time, or at once when the node has a new state."""
+    def beat(
+        self,
+        state: HealthState = "ok",
+        detail: str = "",
+        counters: Mapping[str, int] | None = None,
+        is_said: bool = False,
+    ) -> None:
+        """Publish, if a second has passed since the last time, or at once when the node has a new state. Trouble that
+        lasts is said in the terminal too, once; is_said: somebody else says it there."""
         now = time.monotonic()
+        if not is_said:
+            self._say(state, detail, now)
         if now - self._last < PERIOD_S and state == self._state:
             return
         self._measure(now)
@@ -66,6 +82,16 @@ class Heartbeat:
             )
         )
         self._state, self._last, self._published, self._lag_s = state, now, 0, 0.0
+
+    def _say(self, state: HealthState, detail: str, now: float) -> None:
+        if state == "ok":
+            self._said.clear()
+        if state != self._state:
+            self._since = now
+        if state in SAID_AFTER_S and state not in self._said and now - self._since >= SAID_AFTER_S[state]:
+            self._said.add(state)
+            sys.stderr.write(f"{self._name}: {detail}\n")  # in one piece: others write there too
+            sys.stderr.flush()
 
     def _measure(self, now: float) -> None:
         if now >= self._memory_due:

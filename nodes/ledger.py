@@ -17,7 +17,6 @@ class _Topic:
     t_ns: int  # when the live boot was last heard, event time
     before: str = ""  # the boot that was live before, in case it was not dead
     before_t_ns: int = 0
-    before_seq: int = -1
     refused: str = ""  # an impostor's boot
     refused_t_ns: int = 0  # when it was last heard
     ranges: list[tuple[str, int, int]] = field(default_factory=list)

@@ -37,7 +37,7 @@ def main(config: NodeConfig, stop: threading.Event) -> None:
         except (OSError, SessionError, SiteError) as error:
             why = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
             sentence = f"recording stopped: {why}; free some space, or choose another file, and start it again"
-            heartbeat.beat("refused", sentence, counters)
+            heartbeat.beat("refused", sentence, counters, is_said=True)  # by whoever catches it
             raise DeviceRefused(sentence) from error
         heartbeat.beat("stopped", f"recorded to {recording.path}", counters)
 

@@ -160,7 +160,7 @@ class _File:
 class Session:
     """A recorded session. Raises SessionError when the file is not one.
 
-    ended: after reading, one sentence where the file does not end as it should, else None.
+    ended: after reading, one sentence where the file was cut or damaged, else None.
     counters: read, malformed (bodies that are no message; counted by `messages`), foreign (channels of other
     programs), damaged (chunks left out because their checksum is wrong).
     """
@@ -224,6 +224,9 @@ class Session:
                 f"{self.path} was cut (it has no orderly end): the {self.counters['read']} messages up to its last "
                 "whole chunk can be read; up to a second is missing"
             )
+        if damaged := self.counters["damaged"]:
+            said = f"{self.path} is damaged: {damaged} of its chunks, each up to a second, cannot be read"
+            self.ended = f"{self.ended}; {said}" if self.ended else said
 
     def messages(self) -> Iterator[Message]:
         """Every message in file order; what cannot be decoded is counted as malformed."""

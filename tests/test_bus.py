@@ -13,7 +13,7 @@ from buses import free_bus, radar, running_hub, scene, wait_for
 from whowhere.messages import BadMessage, Checkpoint, Health, SiteInForce, Stamp, decode, encode, encode_stamp
 from whowhere.nodes import hub, reach
 from whowhere.nodes.bus import BusError, Publisher, Service, Subscriber, keygen, require_hub, snapshot, unpack
-from whowhere.nodes.health import Heartbeat, HostClock, memory_mb
+from whowhere.nodes.health import SAID_AFTER_S, Heartbeat, HostClock, memory_mb
 from whowhere.nodes.subscription import bus_at, subscribe
 from whowhere.sitefile import Bus
 
@@ -191,6 +191,23 @@ def test_heartbeats_come_once_a_second_with_rate_lag_and_memory():
     assert abs(beat.clock_offset_s or 0.0) < 0.03  # half of the longest round trip that is waited for
     assert beat.memory_mb is not None
     assert beat.memory_mb > 5
+
+
+def test_trouble_that_lasts_is_said_in_the_terminal_once(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    with Publisher(free_bus(), "sniffer-1", wait_s=0.0) as publisher:
+        heartbeat = Heartbeat(publisher, "sniffer-1", clock_offset_s=0.0)
+        for state in ("starting", "refused", "lost", "refused", "ok", "lost", "refused"):
+            heartbeat.beat(state, "no such source")  # type: ignore[arg-type]
+        heartbeat.beat("ok")
+        heartbeat.beat("refused", "the disk is full", is_said=True)
+        assert capsys.readouterr().err == "sniffer-1: no such source\n" * 2
+        monkeypatch.setitem(SAID_AFTER_S, "lost", 0.01)
+        for _ in range(3):
+            heartbeat.beat("lost", "unplugged")
+            time.sleep(0.01)
+    assert capsys.readouterr().err == "sniffer-1: unplugged\n"
 
 
 def test_memory_is_known_on_linux():

@@ -1,5 +1,6 @@
 """`whowhere calibrate wifi`: from a session whose site file is wrong about the radio to a better site file."""
 
+import errno
 import json
 import tomllib
 from collections.abc import Iterator
@@ -91,6 +92,51 @@ def test_a_site_file_is_edited_and_keeps_the_rest(
     assert changed.splitlines()[0] == text.splitlines()[0]
     assert main(["calibrate", "wifi", str(session), "--write", str(file)]) == 0
     assert file.read_text(encoding="utf-8") == changed
+
+
+def test_a_full_disk_leaves_the_site_file_as_it_was(
+    session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "site.toml"
+    file.write_text(text := Path(SITE).read_text(encoding="utf-8"), encoding="utf-8")
+
+    def half(path: Path, text: str, encoding: str) -> int:
+        path.write_bytes(text[: len(text) // 2].encode(encoding))
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", half)
+    assert main(["calibrate", "wifi", str(session), "--write", str(file)]) == 1
+    assert f"{file} cannot be written: No space left on device" in capsys.readouterr().err
+    assert file.read_text(encoding="utf-8") == text
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_only_its_own_tables_are_written_over(
+    session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "tables.toml"
+    for _ in range(2):
+        assert main(["calibrate", "wifi", str(session), "--out", str(out)]) == 0
+    out.write_text("name = 'hall'\n")
+    assert main(["calibrate", "wifi", str(session), "--out", str(out)]) == 1
+    assert "tables.toml is there already, and not by whowhere calibrate" in capsys.readouterr().err
+    assert out.read_text() == "name = 'hall'\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["wifi", "--camera", "camera-1"], "--camera is not for wifi"),
+        (["radar-camera", "--write", "site.toml"], "--write is not for radar-camera"),
+        (["radar-camera", "--camera", "attic"], 'no camera "attic": this session\'s site has: camera-1, camera-2'),
+        (["radar-camera"], "which camera? this session's site has: camera-1, camera-2"),
+    ],
+)
+def test_an_option_that_does_not_fit_is_said(
+    session: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], reason: str
+) -> None:
+    assert main(["calibrate", arguments[0], str(session), *arguments[1:]]) == 1
+    assert reason in capsys.readouterr().err
 
 
 def test_another_sites_file_is_left_alone(session: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ from whowhere.launch import cli
 from whowhere.launch.commands import doctor, init
 from whowhere.launch.commands.demo import demo_site
 from whowhere.launch.errors import LaunchError
+from whowhere.launch.running import as_typed
 from whowhere.launch.wiring import free_port, is_free, with_free_ports
 from whowhere.sitefile import Learning, load_site, parse_site
 
@@ -116,6 +117,39 @@ def test_check_says_which_device_is_missing(tmp_path: Path, capsys: pytest.Captu
     assert "MISSING radars.radar-1.data_port = /dev/serial/by-id/none" in capsys.readouterr().out
 
 
+def test_check_finds_a_port_with_a_speed_and_believes_ubus(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    site, port = tmp_path / "site.toml", tmp_path / "ttyUSB0"
+    port.touch()
+    text = DEMO_SITE.read_text().replace('"simulated"\nposition_m', f'"esp32:{port}@115200"\nposition_m', 1)
+    site.write_text(text.replace('"simulated"\nposition_m', '"stations:ubus:hostapd.wlan0"\nposition_m', 1))
+    assert cli.main(["check", str(site)]) == 0
+    assert "MISSING" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "sentence"),
+    [
+        (
+            'source = "simulated"\nposition_m',
+            'source = "simualted"\nposition_m',
+            'source = "simualted": must be "simulated" or',
+        ),
+        ('"iwr6843_oob_10hz.cfg"', '"site.toml"', "radars.radar-1.config: site.toml: channelCfg is missing"),
+        ("[simulated]", '[bus]\nhost = "0.0.0.0"\n[simulated]', "so the bus needs keys"),
+        ("[simulated]", "[page]\nport = 7312\n[simulated]", "page.port = 7312: the bus takes 7310 to 7312"),
+    ],
+)
+def test_check_says_what_a_node_would_refuse(
+    right: str, wrong: str, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    site = tmp_path / "site.toml"
+    site.write_text(DEMO_SITE.read_text().replace(right, wrong, 1))
+    assert cli.main(["check", str(site)]) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("CANNOT WORK ") and sentence in line for line in said)
+    assert not any(line.startswith("ready") for line in said)
+
+
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [("none.toml", "no such file"), ("notes.txt", "only .toml, .cfg, .mcap files can be checked")],
@@ -164,6 +198,32 @@ def test_a_replay_does_not_announce_another_programs_page():
         busy.listen()
         with pytest.raises(LaunchError, match="in use by another program"):
             with_free_ports(site, busy.getsockname()[1])
+
+
+@pytest.mark.parametrize("wrong", [["--rate", "nan"], ["--rate", "inf"], ["--start", "-1"], ["--start", "nan"]])
+def test_a_pace_that_is_none_is_refused(wrong: list[str], capsys: pytest.CaptureFixture[str]):
+    assert "--rate and --start must be numbers from 0 on" in failure(capsys, "replay", "any.mcap", *wrong)
+
+
+def test_another_machines_bus_needs_a_key_folder(capsys: pytest.CaptureFixture[str]):
+    said = failure(capsys, "watch", "--bus", "tcp://192.0.2.7:7310")
+    assert "--bus tcp://192.0.2.7:7310 is on another machine, whose bus needs keys: add --keys DIR" in said
+
+
+def test_what_to_type_is_a_path_where_whowhere_is_not_on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / ".venv/bin/whowhere"), "demo"])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert as_typed() == ".venv/bin/whowhere"
+    (tmp_path / "whowhere").write_text("")
+    (tmp_path / "whowhere").chmod(0o755)
+    assert as_typed() == "whowhere"
+
+
+def test_help_of_a_command_is_that_commands(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        cli.main(["help", "check"])
+    assert capsys.readouterr().out.startswith("usage: whowhere check")
 
 
 @pytest.mark.parametrize("seconds", ["0", "-4", "nan"])
@@ -255,6 +315,10 @@ def test_what_init_leaves_commented_out_works_without_the_marks():
     assert site.learning == replace(Learning(), crops=True)
     assert [person.name for person in site.identities] == ["Ada"]
     assert not parse_site(text).models
+
+
+def test_init_refuses_a_name_that_check_would_refuse(capsys: pytest.CaptureFixture[str]):
+    assert 'none of them "/"' in failure(capsys, "init", "--name", "a/b")
 
 
 def test_init_quotes_the_name():

@@ -91,7 +91,7 @@ def test_a_session_without_both_sensors_is_refused_in_a_sentence(
 ) -> None:
     _, session, _ = room
     assert main(["calibrate", "radar-camera", str(session.path), "--camera", "c9"]) == 1
-    assert "which camera? this session's site has: c1" in capsys.readouterr().err
+    assert 'no camera "c9": this session\'s site has: c1' in capsys.readouterr().err
 
 
 LENS = Pinhole(

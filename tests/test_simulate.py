@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from whowhere.launch import cli
-from whowhere.messages import RadarFrame, WifiWindow
+from whowhere.messages import Location, RadarFrame, WifiWindow
 from whowhere.nodes.session import Session, read_session
 
 SENSED = {"radar", "camera", "wifi", "truth"}
@@ -40,6 +40,26 @@ def test_what_simulate_writes_verifies(which: str, request: pytest.FixtureReques
     assert outcome["identical"] is True
     assert outcome["unverified"] == 0
     assert outcome["compared"]["scene"] > 10
+
+
+def test_a_site_that_init_wrote_has_a_world(tmp_path: Path):
+    site = tmp_path / "site.toml"
+    assert cli.main(["init", "--output", str(site)]) == 0
+    path = simulate(tmp_path / "hall.mcap", "--site", str(site), "--seconds", "1", "--boxes")
+    assert kinds(path)["truth"] == 10
+    assert Session(path).site().simulated is not None  # what the page and the report go by
+
+
+def test_the_example_of_the_docs_says_what_was_said(boxes: Path, capsys: pytest.CaptureFixture[str]):
+    """With a site whose devices are named otherwise than the messages' it would run as well, and name nobody."""
+    text = (Path(__file__).parents[1] / "docs" / "fusion.md").read_text()
+    program = text.split("```python\n")[1].split("```")[0]
+    exec(program.replace("demo.mcap", str(boxes)), {})
+    lines = capsys.readouterr().out.splitlines()
+    said = [message for message in read_session(boxes) if isinstance(message, Location)]
+    shown = [f"{one.id} {one.x_m} {one.y_m} {one.candidates[0]}" for one in said]
+    assert lines[: len(shown)] == shown
+    assert {"Ada", "Bruno", "Chidi", "Dana"} & {one.id for one in said}
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not(boxes: Path, tmp_path: Path):

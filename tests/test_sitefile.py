@@ -22,14 +22,14 @@ def test_the_demo_site_loads() -> None:
     ("right", "wrong", "reason"),
     [
         ("fps = 5", "fsp = 5", r'demo.toml:\d+: cameras.camera-1.fsp: unknown key, did you mean "fps"\?'),
-        ("fps = 5", "fps = -1", r"demo.toml:\d+: cameras.camera-1.fps = -1: Expected `float` > 0.0"),
-        ("fps = 5", 'fps = "five"', r"cameras.camera-1.fps = 'five': Expected `float`, got `str`"),
+        ("fps = 5", "fps = -1", r"demo.toml:\d+: cameras.camera-1.fps = -1: Expected a number > 0.0"),
+        ("fps = 5", 'fps = "five"', r"cameras.camera-1.fps = 'five': Expected a number, got text in quotes"),
         ('"sniffer-2"', '"sniffer-1"', r'id = "sniffer-1" is used twice'),
         ('name = "Bruno"', 'name = "Ada"', r'name = "Ada" is used twice'),
         ("consent = true", "", r'identities.Ada: the key "consent" is missing'),
         ("a4:83:e7:00:00:02", "zz", r'"zz" is not a hardware address'),
         ("a4:83:e7:00:00:02", "a4:83:e7:00:00:01", r'device = "a4:83:e7:00:00:01" is used twice'),
-        ('"pinhole"', '"pinhol"', r"calibration.model = 'pinhol'"),
+        ('"pinhole"', '"pinhol"', r"calibration.model = 'pinhol': must be one of homography, pinhole"),
         ("seed = 1", "seeed = 1", r'simulated.seeed: unknown key, did you mean "seed"\?'),
         ('name = "demo"', 'nome = "demo"', r'nome: unknown key, did you mean "name"\?'),
         ('name = "demo"', "", r'the key "name" is missing'),
@@ -39,7 +39,18 @@ def test_the_demo_site_loads() -> None:
             '[fusion]\nscene_hz = 4\nevidence = ["rssi", "gait", "rssi"]\n[simulated]',
             r'demo.toml:11: fusion.evidence = \[.rssi., .gait., .rssi.\] names "rssi" twice',
         ),
-        ("[simulated]", '[fusion]\nevidence = ["looks"]\n[simulated]', r"demo.toml:10: fusion.evidence.0 = 'looks'"),
+        (
+            "[simulated]",
+            '[fusion]\nevidence = ["looks"]\n[simulated]',
+            r"demo.toml:10: fusion.evidence.0 = 'looks': must be one of rssi, position, appearance, gait, stature$",
+        ),
+        (
+            "[simulated]",
+            '[privacy]\nunenrolled = "cuont"\n[simulated]',
+            r"demo.toml:10: privacy.unenrolled = 'cuont': must be one of count, pseudonym; did you mean \"count\"\?",
+        ),
+        ('"sniffer-2"', '"sniffer 2"', r"'sniffer 2': Expected text in quotes of letters, digits"),
+        ("[0.3, 0.3, 2.2]", "[nan, 0.3, 2.2]", r"sniffers.sniffer-1.position_m.0 = nan: must be a finite number"),
         ("[area]", "[area", r"not TOML"),
         ('name = "Ada"', 'name = "unknown"', r"choose another name"),
         ('name = "Ada"', 'name = "A/da"', r"identities"),
@@ -50,6 +61,21 @@ def test_mistakes_get_one_sentence(right: str, wrong: str, reason: str) -> None:
     with pytest.raises(SiteError, match=reason) as caught:
         parse_site(TEXT.replace(right, wrong, 1), "demo.toml")
     assert "\n" not in str(caught.value)
+
+
+def test_the_line_is_the_one_of_the_table_that_is_wrong() -> None:
+    """Every sensor has the same keys: the first line that mentions one is nearly always another sensor's."""
+    lines = TEXT.splitlines()
+    for number, line in enumerate(lines, 1):
+        key, equals, _ = line.partition(" = ")
+        if equals and key.isidentifier() and not line.endswith(("[", "{")):
+            wrong = [*lines[: number - 1], f"{key} = 1979-05-27", *lines[number:]]
+            with pytest.raises(SiteError, match=rf"^site file:{number}: "):
+                parse_site("\n".join(wrong))
+    last = max(number for number, line in enumerate(lines, 1) if line == "[[identities]]")
+    without = TEXT[: TEXT.rindex("consent = true")]
+    with pytest.raises(SiteError, match=rf'^site file:{last}: identities.Dana: the key "consent" is missing'):
+        parse_site(without)
 
 
 def test_files_that_are_missing_are_named(tmp_path: Path) -> None:

@@ -150,8 +150,10 @@ def test_a_refused_device_is_tried_again_for_ever_but_slowly():
     supervisor.reconcile()
     for _ in range(2 * BUDGET):
         crash(world, supervisor, "radar-1", EXIT_REFUSED)
+        assert supervisor.refused == ["radar-1"]
         world.now += REFUSED_RETRY_S + 0.01
         supervisor.reconcile()
+        assert supervisor.refused == []
     assert supervisor.given_up == []
     assert len(world.started) == 2 * BUDGET + 1
     assert "needs a person" in said[0]

@@ -5,7 +5,7 @@ no packets, no images, no clocks. Source: EV-Loc (paper), section "simulation"; 
 Each run draws from a generator of its own, seeded by its number, so that a run is the same in every batch.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -96,11 +96,6 @@ def simulate(scene: Scene, runs: int, frames: int, seed: int) -> Frames:
     np.put_along_axis(column, shown, np.broadcast_to(np.arange(scene.people), shown.shape), axis=2)
     owner = np.take_along_axis(column, np.broadcast_to(carrier[:, None], (runs, frames, carrier.shape[1])), axis=2)
     return Frames(scene, sniffers, rssi, seen, owner, phones)
-
-
-def indistinct(scene: Scene) -> Scene:
-    """The same people looking alike: nine links in ten from frame to frame are right."""
-    return replace(scene, link_error=0.1)
 
 
 def expected_dbm(scene: Scene, sniffers: Floats, places: Floats) -> Floats:

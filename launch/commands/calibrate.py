@@ -19,12 +19,15 @@ from .. import radio_calibration as radio
 from ..arguments import new_file
 from ..calibration import figures, fragment, in_words, radar_camera
 from ..errors import LaunchError
+from ..whole_files import write_whole
 
 EXAMPLE = """
 whowhere calibrate radar-camera walk.mcap
 whowhere calibrate radar-camera walk.mcap --lens narrow.yaml --lens wide.yaml --out camera.toml
 whowhere calibrate wifi walk.mcap --write site.toml
 """
+BY = "by whowhere calibrate"
+OTHERS = {"radar-camera": ("write", "again"), "wifi": ("radar", "camera", "lens")}  # options of the other kind
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +49,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    for option in OTHERS[args.what]:
+        if getattr(args, option):
+            raise LaunchError(f"--{option} is not for {args.what}: leave it out", "whowhere calibrate --help")
+    if args.out and not _is_ours(Path(args.out)):
+        raise LaunchError(f"{args.out} is there already, and not by whowhere calibrate: choose another name")
     return _wifi(args) if args.what == "wifi" else _radar_camera(args)
 
 
@@ -54,9 +62,9 @@ def _radar_camera(args: argparse.Namespace) -> int:
     radar, camera, ranked = radar_camera(Session(args.session), args.radar, args.camera, lenses)
     lens, best = ranked[0]
     words = list(in_words(radar, camera, ranked))
-    table = fragment(camera, best, f"by whowhere calibrate radar-camera, lens {lens}\n" + "\n".join(words))
+    table = fragment(camera, best, f"{BY} radar-camera, lens {lens}\n" + "\n".join(words))
     if args.out:
-        Path(args.out).write_text(table, encoding="utf-8")
+        write_whole(args.out, table)
     if args.json:
         print(json.dumps({"lens": lens, **figures(best), "lenses": {name: figures(a) for name, a in ranked}}))
         return 0
@@ -69,11 +77,11 @@ def _wifi(args: argparse.Namespace) -> int:
         raise LaunchError(f"--write {args.write}: there is no such site file", "whowhere calibrate --help")
     found, *again = calibrated = radio.wifi(Session(args.session), args.again)
     words = list(radio.in_words(calibrated))
-    comment = "".join(f"# {line}\n" for line in ("by whowhere calibrate wifi", *words))
+    comment = "".join(f"# {line}\n" for line in (f"{BY} wifi", *words))
     if args.write:
         radio.write_into(Path(args.write), found)
     if args.out:
-        Path(args.out).write_text(comment + radio.tables(found), encoding="utf-8")
+        write_whole(args.out, comment + radio.tables(found))
     if args.json:
         print(json.dumps({**radio.figures(found), "again": [radio.figures(other) for other in again]}))
     elif args.write or args.out:
@@ -81,3 +89,11 @@ def _wifi(args: argparse.Namespace) -> int:
     else:
         print(comment + radio.tables(found), end="")
     return 0
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether nothing is lost by writing there: what calibrate wrote before is replaced, a site file is not."""
+    if not path.is_file():
+        return True
+    with path.open("rb") as file:
+        return file.read(len(BY) + 2) in (b"", f"# {BY}".encode())

@@ -10,6 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
+from ...drivers.errors import DeviceRefused
+from ...drivers.wifi.port import SCHEMES
+from ...fusion.geometry import floor_map
+from ...nodes import reach
 from ...nodes.models import models_of
 from ...sitefile import SIMULATED, Camera, Homography, Radar, Site, Sniffer, Witness, load_site
 from ..errors import LaunchError
@@ -31,20 +35,19 @@ def run(args: argparse.Namespace) -> int:
     if path.suffix not in readers:
         raise LaunchError(f"{path}: only {', '.join(readers)} files can be checked", "whowhere check --help")
     if not path.is_file():
-        raise LaunchError(f"{path}: no such file", f"ls {path.parent}")
+        what = "a folder, not a file" if path.is_dir() else "no such file"
+        raise LaunchError(f"{path}: {what}", f"ls {path if path.is_dir() else path.parent}")
     return readers[path.suffix](path)
 
 
 def _check_site(path: Path) -> int:
     site = load_site(path)
-    missing = list(not_there(site))
-    for line in describe_site(site):
+    wrong = [*(f"MISSING {line}" for line in not_there(site)), *(f"CANNOT WORK {line}" for line in cannot_work(site))]
+    for line in (*describe_site(site), *wrong):
         print(line)
-    for line in missing:
-        print(f"MISSING {line}")
-    if not missing:
+    if not wrong:
         print(f"ready: whowhere up {path}")
-    return 1 if missing else 0
+    return 1 if wrong else 0
 
 
 def _check_radar(path: Path) -> int:
@@ -87,7 +90,9 @@ def describe_site(site: Site) -> Iterator[str]:
         yield f"  looks: {models.appearance.label}"
     if models.gait:
         yield f"  gait: {models.gait.label}"
-    if silent := [name for name in get_args(Witness) if name not in site.fusion.evidence]:
+    if not site.fusion.evidence:
+        yield "  fusion.evidence is empty: no witness is heard, so nobody is ever named"
+    elif silent := [name for name in get_args(Witness) if name not in site.fusion.evidence]:
         yield f"  fusion.evidence leaves out {', '.join(silent)}: not heard"
     if site.learning.crops:
         yield f"  cameras keep pictures of people in {site.learning.folder} for {site.learning.keep_days:g} days"
@@ -159,7 +164,48 @@ def not_there(site: Site) -> Iterator[str]:
             "interface": Path("/sys/class/net"),
             "stations": Path("/sys/class/net"),
         }
-        if scheme in folder and not (folder[scheme] / rest).exists():
+        rest = rest.partition("@")[0] if scheme == "esp32" else rest  # its speed is no part of the port's name
+        if scheme in folder and not rest.startswith("ubus:") and not (folder[scheme] / rest).exists():
             yield f"sniffers.{sniffer.id}.source = {sniffer.source}: not there (whowhere doctor lists what is)"
+    for key in ("certificate", "key") if site.phones else ():
+        if (pem := getattr(site.gateway, key)) and not Path(pem).is_file():
+            yield f"gateway.{key} = {pem}: not there (docs/phone.md says how to make it)"
     if site.bus.keys and not (Path(site.bus.keys) / "hub.key").is_file():
         yield f"bus.keys = {site.bus.keys}: holds no keys (whowhere keygen {site.bus.keys})"
+
+
+def cannot_work(site: Site) -> Iterator[str]:
+    """A sentence for everything that a node would refuse when it starts."""
+    for radar in site.radars:
+        yield from (f"radars.{radar.id}.config: {line}" for line in _radar_problems(Path(radar.config)))
+    for camera in site.cameras:
+        try:
+            floor_map(camera.calibration)
+        except ValueError as error:
+            yield f"cameras.{camera.id}.calibration: {error}"
+    for sniffer in site.sniffers:
+        scheme, _, rest = sniffer.source.partition(":")
+        if sniffer.source != SIMULATED and not (scheme in SCHEMES and rest):
+            known = ", ".join(f'"{name}:..."' for name in SCHEMES)
+            yield f'sniffers.{sniffer.id}.source = "{sniffer.source}": must be "{SIMULATED}" or one of {known}'
+    if site.bus.port <= site.page.port <= site.bus.port + 2:
+        yield f"page.port = {site.page.port}: the bus takes {site.bus.port} to {site.bus.port + 2}"
+    try:
+        reach.check_reach(site.bus)
+        if site.phones:
+            from ...drivers.phone.endpoint import check_reach  # here: it brings a web server
+
+            check_reach(site.gateway)
+    except (reach.BusError, DeviceRefused) as error:
+        yield str(error)
+
+
+def _radar_problems(path: Path) -> Iterator[str]:
+    from ...drivers.radar import describe
+
+    try:
+        lines = describe(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        yield f"{path} is no text file that can be read"
+    else:
+        yield from (f"{path.name}: {line.partition(': ')[2]}" for line in lines if line.startswith("CANNOT WORK"))

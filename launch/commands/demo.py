@@ -23,7 +23,7 @@ from ..arguments import natural, new_recording
 from ..listening import Listener
 from ..memory import memory_by_process
 from ..processes import process_table
-from ..running import PageWatch, Recorded, SupervisorHeart, page_url, run_folder, stop_on_signals
+from ..running import PageWatch, Recorded, SupervisorHeart, as_typed, page_url, run_folder, stop_on_signals
 from ..simulated_phones import with_phones
 from ..supervisor import Supervisor
 from ..wiring import claim, is_free, wire, with_free_ports
@@ -85,7 +85,8 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(figures), flush=True)
     else:
         print(in_words(figures))
-    return 1 if recorded.is_missing() or supervisor.given_up else 0
+    is_cut = "recorder" in supervisor.refused  # it said why
+    return 1 if recorded.is_missing() or is_cut or supervisor.given_up else 0
 
 
 def keeping_crops(site: Site, folder: str | None) -> Site:
@@ -149,7 +150,8 @@ def _announce(url: str, site: Site, args: argparse.Namespace) -> None:
     out = sys.stderr if args.json else sys.stdout
     print(f"whowhere demo: {url}", file=out, flush=True)
     where = "" if site.bus.port == 7310 else f" --bus tcp://{site.bus.host}:{site.bus.port}"
-    print(f"  also: whowhere watch{where}, whowhere record OUT.mcap{where}; Ctrl-C ends it", file=out, flush=True)
+    us = as_typed()
+    print(f"  also: {us} watch{where}, {us} record OUT.mcap{where}; Ctrl-C ends it", file=out, flush=True)
     if not args.no_browser and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         with contextlib.suppress(webbrowser.Error):
             webbrowser.open(url)

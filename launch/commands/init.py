@@ -9,9 +9,11 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from ...sitefile import SiteError, parse_site
 from .. import devices
 from ..arguments import new_file
 from ..errors import LaunchError
+from ..whole_files import write_whole
 
 EXAMPLE = """
 whowhere init --output site.toml
@@ -28,14 +30,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     text = site_text(args.name)
+    try:
+        parse_site(text, "--name")
+    except SiteError as error:
+        raise LaunchError(str(error), "whowhere init --name hall") from error
     if not args.output:
         print(text, end="")
         return 0
-    try:
-        with Path(args.output).open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError as error:
-        raise LaunchError(f"{args.output} is there already: choose another name", f"cat {args.output}") from error
+    if Path(args.output).exists():
+        raise LaunchError(f"{args.output} is there already: choose another name", f"cat {args.output}")
+    write_whole(args.output, text)
     print(f"wrote {args.output}; measure and fill in what is marked, then: whowhere check {args.output}")
     return 0
 

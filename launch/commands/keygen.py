@@ -5,6 +5,7 @@ machine that shall join needs hub.key, node.key and node.key_secret from it. Who
 """
 
 import argparse
+from pathlib import Path
 
 from ...nodes.bus import keygen
 
@@ -20,5 +21,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     for file in keygen(args.folder):
         print(file)
-    print(f'now set bus.keys = "{args.folder}" in the site file, and keep *.key_secret to yourself')
+    print(f'now set bus.keys = "{Path(args.folder)}" in the site file, and keep *.key_secret to yourself')
     return 0

@@ -1,7 +1,5 @@
 """Learn what the running system uses from what was recorded: radio maps, locators, how people look; gait from
-generated walks.
-
-Each thing that can be learnt is a row of the table below: a module of launch/ with add_arguments and run.
+generated walks. All but radio maps needs torch, the `train` extra; running does not.
 """
 
 import argparse
@@ -16,7 +14,7 @@ whowhere learn radiomap scans.csv --map hall.map --out hall-2.map --report chang
 whowhere learn radiomap --from-session walk.mcap --out hall.map
 """
 
-LEARNERS = {  # what: (module below launch/, what it does)
+LEARNERS = {  # what: (module below launch/ with add_arguments and run, what it does)
     "appearance": ("learning_appearance", "how people look at this site, from kept crops and phones"),
     "gait": ("learning_gait", "how to recognise people by their walk, from generated walks"),
     "positioning": ("learning_positioning", "how to locate phones, from walks with way points"),

@@ -8,6 +8,7 @@ where it does not.
 
 import argparse
 import json
+import math
 import sys
 import time
 from pathlib import Path
@@ -20,7 +21,7 @@ from ...nodes.session import Session
 from ...sitefile import Bus, Site
 from ..errors import LaunchError
 from ..processes import player_row, process_table
-from ..running import PageWatch, SupervisorHeart, page_url, run_folder, stop_on_signals
+from ..running import PageWatch, SupervisorHeart, as_typed, page_url, run_folder, stop_on_signals
 from ..supervisor import Supervisor
 from ..wiring import Wiring, with_free_ports
 
@@ -43,8 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.rate < 0 or args.start < 0:
-        raise LaunchError("--rate and --start cannot be negative", "whowhere replay --help")
+    if not (0 <= args.rate < math.inf and 0 <= args.start < math.inf):  # NaN neither
+        raise LaunchError("--rate and --start must be numbers from 0 on", "whowhere replay --help")
     return _verify(args) if args.verify else _play(args)
 
 
@@ -74,12 +75,15 @@ def _play(args: argparse.Namespace) -> int:
             progress = _Progress(health)
             supervisor.run(stop, lambda: _tick(supervisor, page, heart, progress))
         progress.done()
+    if progress.played == 0:
+        raise LaunchError(f"{args.file}: no sensor said anything after --start {args.start:g}; nothing was played")
     return 1 if supervisor.given_up else 0
 
 
 def _announce(url: str, site: Site) -> None:
     bus = f"--bus tcp://{site.bus.host}:{site.bus.port}"
-    print(f"whowhere replay: {url}\n  also: whowhere watch {bus}, whowhere record OUT.mcap {bus}", flush=True)
+    us = as_typed()
+    print(f"whowhere replay: {url}\n  also: {us} watch {bus}, {us} record OUT.mcap {bus}", flush=True)
 
 
 def _tick(supervisor: Supervisor, page: PageWatch, heart: SupervisorHeart, progress: "_Progress") -> bool:
@@ -122,6 +126,12 @@ class _Progress:
         start = "\r" if sys.stderr.isatty() else ""
         print(start + (self._words(self._last) if self._last else "nothing was played"), file=sys.stderr)
 
+    @property
+    def played(self) -> int | None:
+        """How many messages, None where the player never said."""
+        return self._last.counters.get("messages") if self._last and self._last.state == "stopped" else None
+
     def _words(self, health: Health) -> str:
-        counters = ", ".join(f"{number} {name}" for name, number in health.counters.items() if name != "sent")
+        told = {name: n for name, n in health.counters.items() if name == "messages" or (n and name != "sent")}
+        counters = ", ".join(f"{number} {name}" for name, number in told.items())
         return f"{health.detail or health.state}: {counters}"

@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     from ..report.write import write_report
 
     session = Path(args.session)
-    out = Path(args.out) if args.out else session.with_suffix(".html")
+    out = Path(args.out) if args.out else session.parent / f"{session.stem}.html"
     size = write_report(session, out)
     print(f"{out}: {size / 1000:.0f} kB; open it in a browser")
     return 0

@@ -17,6 +17,7 @@ from ...sitefile import Simulated, load_site
 from ..arguments import natural, new_file, seconds
 from ..errors import LaunchError
 from ..simulation import Simulation, published_for_simulation, sensed
+from ..wiring import with_world
 from .demo import SITE, keeping_crops
 
 EXAMPLE = """
@@ -39,12 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    site = load_site(args.site or SITE)
+    site = with_world(load_site(args.site or SITE))
     if args.seed is not None:
         site = replace(site, simulated=replace(site.simulated or Simulated(), seed=args.seed))
     site = keeping_crops(site, args.crops)
     if site.simulated is None:
-        raise LaunchError(f'{args.site}: has no table "simulated", so there is no world', "whowhere simulate OUT.mcap")
+        raise LaunchError(f'{args.site}: none of its sensors is "simulated", and it has no table [simulated]')
     simulation = Simulation(published_for_simulation(site), Path(args.out))
     progress = _Progress(args.seconds)
     simulation.run(sensed(site, args.seconds, args.boxes), progress)

@@ -1,7 +1,8 @@
 """Run a site: every sensor in its file, fusion, and the live page, until Ctrl-C.
 
 Sensors whose source is "simulated" get their virtual twin, so a site can be tried before its hardware is there.
-Exit status 0: stopped as asked. 1: it could not start, or a process crashed so often that it was given up.
+Exit status 0: stopped as asked. 1: it could not start, a process crashed so often that it was given up, or the
+recording had to stop.
 """
 
 import argparse
@@ -42,4 +43,5 @@ def run(args: argparse.Namespace) -> int:
                 heart.beat()
 
             supervisor.run(stop, tick)
-    return 1 if recorded.is_missing() or supervisor.given_up else 0
+    is_cut = "recorder" in supervisor.refused  # it said why
+    return 1 if recorded.is_missing() or is_cut or supervisor.given_up else 0

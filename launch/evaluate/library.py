@@ -37,7 +37,9 @@ class Library:
 
     def __init__(self, source: Path) -> None:
         if not source.exists():
-            raise LaunchError(f"{source} is not there: the library data is needed", "whowhere evaluate radiomap --data")
+            raise LaunchError(
+                f"{source} is not there: the library data is needed", "whowhere evaluate radiomap --data FILE"
+            )
         self._files = _from_folder(source) if source.is_dir() else _from_archive(source)
         if not self._files:
             raise LaunchError(f"{source} holds no file like 01/trn01rss.csv: it is not the library data")

@@ -21,6 +21,7 @@ from ...models.radiomap.scans import Scans
 from ..arguments import natural, new_file
 from ..errors import LaunchError
 from ..training import ready_to_train
+from ..whole_files import write_whole
 from .library import DEFAULT, NAMES, Library, Month
 
 GONE_OF_THE_REST = 0.3
@@ -62,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     if args.plot:
         from .radiomap_plot import error_curves
 
-        Path(args.plot).write_text(error_curves(rows, METHODS, QUANTILES), encoding="utf-8")
+        write_whole(args.plot, error_curves(rows, METHODS, QUANTILES))
     if not args.json:
         print("\n".join(summary(rows)))
     return 0

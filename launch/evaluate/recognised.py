@@ -1,4 +1,4 @@
-"""How often people were recognised again, by looks and by gait, as fusion counts it itself; no truth is asked."""
+"""How often people were recognised again, by looks, gait and stature, as fusion counts it itself; no truth is asked."""
 
 from collections.abc import Mapping
 from typing import TypeAlias

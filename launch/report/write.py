@@ -6,6 +6,7 @@ from ...nodes.session import Session, SessionError
 from ...sitefile import Site, SiteError, site_from_json
 from ..errors import LaunchError
 from ..evaluate.session import Evaluation, recorded
+from ..whole_files import write_whole
 from .page import MARK, Report, page
 from .story import Story
 
@@ -26,21 +27,20 @@ def report_of(path: Path) -> Report:
     site = _site(session, story, notes)
     if site is None and not result["messages"]:
         raise LaunchError(f"{path} holds nothing that whowhere recorded", "whowhere simulate session.mcap --seconds 60")
-    for counter, text in (("malformed", "messages could not be read"), ("damaged", "parts of the file are damaged")):
-        if session.counters[counter]:
-            notes.append(f"{session.counters[counter]} {text} and are left out.")
+    if malformed := session.counters["malformed"]:
+        notes.append(f"{malformed} messages could not be read and are left out.")
     return Report(path.name, story, result, evaluation.score.positions, site, tuple(notes))
 
 
 def write_report(session: Path, out: Path) -> int:
     """Write the page and say how many bytes. A page of ours is replaced, anything else in the way is left alone.
 
-    Raises LaunchError, SessionError, OSError.
+    Raises LaunchError, SessionError.
     """
     if out.exists() and not _is_ours(out):
         raise LaunchError(f"{out} exists already and is no report", f"whowhere report {session} --out ANOTHER.html")
     text = page(report_of(session))
-    out.write_text(text, encoding="utf-8")
+    write_whole(out, text)
     return len(text.encode())
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ..onnx_session import NotOnnx, open_session
 from .card import FORMAT, check, crop_px_of, read_card
@@ -140,8 +140,3 @@ def _session(content: bytes, crop_px: tuple[int, int], path: str | Path) -> Any:
             f"{path} takes {takes}, not crops of 3 x {crop_px[1]} x {crop_px[0]}: it is no appearance model"
         )
     return session
-
-
-def similarities(query: NDArray[np.floating], gallery: NDArray[np.floating]) -> F64:
-    """Cosines (n,m) of embeddings (n,D) and (m,D), which have length 1."""
-    return np.asarray(query, np.float64) @ np.asarray(gallery, np.float64).T

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 
-DEEPEST = 20
-
 
 class Ranked(NamedTuple):
     """Results by query, n of them: first (n,) rank of the first right answer, precision (n,) averages."""

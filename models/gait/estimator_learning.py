@@ -5,7 +5,7 @@ nobody of them" over galleries, one and several walks a side, with and without h
 """
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 from typing import Any
 
@@ -140,8 +140,3 @@ def _signed(network: nn.Module, tensors: Any) -> tuple[F64, F64]:
     people, walks = tensors[0].shape[:2]
     eta, precision, _, _ = signatures(network, [part.reshape(-1, *part.shape[2:]) for part in tensors])
     return eta.reshape(people, walks, -1), precision.reshape(people, walks, -1)
-
-
-def card_words(card: Mapping[str, Any]) -> str:
-    """One line: name, version, people, steps."""
-    return f"{card['name']}:{card['version']}, {card['trained_on']['people']} people, {card['recipe']['steps']} steps"

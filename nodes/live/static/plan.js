@@ -190,6 +190,7 @@ class Drawn {
 
   // An identity that is probably on a body gives its name and initial to that body, and keeps only its own ellipse.
   setEcho(isEcho) {
+    if (isEcho && !this.isEcho) this.group.parentNode.prepend(this.group); // its dot lies under that body's initial
     this.isEcho = isEcho;
     this.dot.setAttribute("r", isEcho ? 3.5 : this.state === "anonymous" ? 10 : 11);
     this.initial.style.display = isEcho ? "none" : "";
