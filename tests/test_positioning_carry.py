@@ -43,6 +43,15 @@ def test_a_file_becomes_the_network_it_was_exported_from():
         assert torch.equal(back.state_dict()[name], value), name
 
 
+@pytest.mark.parametrize("hidden", [64, 256])
+def test_a_network_of_another_width_is_refused(hidden: int):
+    network = Mtloc(12)
+    network.imu = torch.nn.LSTM(2, hidden, batch_first=True)
+    network.joined = torch.nn.Linear(hidden + 256, 128)
+    with pytest.raises(ValueError, match="other shapes"):
+        carry.network_of(training.exported(network, {}))
+
+
 def test_a_smooth_function_is_found_and_noise_is_not_taken_for_one():
     rng = np.random.default_rng(2)
     at, elsewhere = rng.random((60, 2)), rng.random((20, 2))

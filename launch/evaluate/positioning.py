@@ -1,8 +1,9 @@
 """`whowhere evaluate positioning`: recorded walks located by what the other walks taught.
 
 Leave one walk out: map, heading offset and calibration are all of the other walks. With --mtloc also MTLoc alone, the
-simple locator and their mixture on walks held out, split by the seeds. A second counts between way points with a scan
-at most 3 s old; "whole" counts every second between way points. Covariances are scored per axis.
+simple locator and their mixture on walks held out, split by the seeds. With --transfer networks carried from elsewhere
+(transfer.py, halves.py), with --generated the same on generated rounds (generated_rounds.py). A second counts between
+way points with a scan at most 3 s old; "whole" counts every second between way points. Covariances are scored per axis.
 """
 
 import argparse

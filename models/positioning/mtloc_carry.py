@@ -66,8 +66,9 @@ def heard_field(windows: Windows, box: Box) -> dict[str, Any]:
     """The card's "heard": at, the place in the unit box of each column's access point, null for one never heard in the
     windows; level, the mean sum of a scan's levels."""
     heard = heard_of(windows, box)
-    known = (windows.wifi > 0).any(axis=0)
-    at = [[round(float(v), 4) for v in place] if k else None for place, k in zip(heard.at, known, strict=True)]
+    known = (windows.wifi > 0).any(axis=0).tolist()
+    places = heard.at.tolist()
+    at = [[round(v, 4) for v in place] if k else None for place, k in zip(places, known, strict=True)]
     return {"at": at, "level": round(heard.level, 4)}
 
 
@@ -84,17 +85,19 @@ def carried_from(content: bytes, card: Mapping[str, Any]) -> Carried | None:
 
 
 def network_of(content: bytes) -> Mtloc:
-    """A deployed model's network in torch, as it was exported. Raises ValueError for another file."""
+    """A deployed model's network in torch, as it was exported. Raises ValueError for another file, and for arrays of
+    other shapes than the printed network's."""
     weights = weights_of(content)
     state = {f"{part}.{kind}": weights[f"{part}.{kind}"] for part in DENSE for kind in ("weight", "bias")}
-    for part in ("imu", "mag"):
-        w, r, b = torch_order(weights, part)
-        names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
-        state |= {f"{part}.{name}": each for name, each in zip(names, (w, r, b, np.zeros_like(b)), strict=True)}
-    network = Mtloc(state["wifi_1.weight"].shape[1])
+    width = state["wifi_1.weight"].shape[-1]
     try:
+        for part in ("imu", "mag"):
+            w, r, b = torch_order(weights, part)
+            names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+            state |= {f"{part}.{name}": each for name, each in zip(names, (w, r, b, np.zeros_like(b)), strict=True)}
+        network = Mtloc(width)
         network.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in state.items()})
-    except RuntimeError as error:
+    except (IndexError, ValueError, RuntimeError) as error:
         raise ValueError("this is no exported MTLoc network: its arrays have other shapes") from error
     return network
 
