@@ -66,9 +66,9 @@ def heard_field(windows: Windows, box: Box) -> dict[str, Any]:
     """The card's "heard": at, the place in the unit box of each column's access point, null for one never heard in the
     windows; level, the mean sum of a scan's levels."""
     heard = heard_of(windows, box)
-    known = (windows.wifi > 0).any(axis=0).tolist()
-    places = heard.at.tolist()
-    at = [[round(v, 4) for v in place] if k else None for place, k in zip(places, known, strict=True)]
+    at: list[Any] = [[round(v, 4) for v in place] for place in heard.at.tolist()]
+    for j in np.flatnonzero(~(windows.wifi > 0).any(axis=0)).tolist():
+        at[j] = None
     return {"at": at, "level": round(heard.level, 4)}
 
 
