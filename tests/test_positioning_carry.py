@@ -52,16 +52,6 @@ def test_a_network_of_another_width_is_refused(hidden: int):
         carry.network_of(training.exported(network, {}))
 
 
-def test_an_average_is_of_the_weights_after_each_late_epoch(rounds: list[Walk]):
-    some = windows(rounds, [])
-    box = training.box_of(some.place_m)
-    after = [training.pretrain(some, box, training.Recipe(epochs=count)) for count in (2, 3)]
-    mean = training.pretrain(some, box, training.Recipe(epochs=3, averaged=True))
-    for name, value in mean.state_dict().items():
-        assert torch.allclose(value, (after[0].state_dict()[name] + after[1].state_dict()[name]) / 2, atol=1e-6), name
-    assert not torch.equal(mean.imu.weight_hh_l0, after[1].imu.weight_hh_l0)
-
-
 def test_a_smooth_function_is_found_and_noise_is_not_taken_for_one():
     rng = np.random.default_rng(2)
     at, elsewhere = rng.random((60, 2)), rng.random((20, 2))

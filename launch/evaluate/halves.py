@@ -84,7 +84,6 @@ def _one(walks: Sequence[Walk], way: str, seed: int, epochs: int) -> list[tuple[
     whole = whole_of(source, seed, epochs)
     trainings: dict[str, dict[str, Any]] = {
         "from scratch": {"recipe": few},
-        "from scratch, averaged": {"recipe": replace(few, averaged=True)},
         "from scratch, smooth columns": {"recipe": ours, "begin": lambda w, box: begun(unlearnt(seed), w, box)},
         "motion branch, tuned": {"recipe": few, "motion": motion_of(source, replace(few, epochs=epochs))},
         "whole, tuned": {"recipe": ours, "begin": whole.begun},

@@ -25,7 +25,7 @@ ACCESS_POINTS = 750
 STRIDE_S = 0.5  # of the training windows: neighbours at 0.1 s share nine tenths and cost five times the time
 SHIPPED = Recipe(epochs=30, wifi_noise=0.05, wifi_dropout=0.3)  # what was best on the mall's walks (results)
 KEPT = replace(SHIPPED, distance=True, sensor_noise=0.2)  # for a network that another site begins with
-TUNED = replace(KEPT, rate=RATE / 2, averaged=True)  # for one that begins so, mostly on few walks
+TUNED = replace(KEPT, rate=RATE / 2)  # for one that begins so
 LEAST_WINDOWS = 50
 
 
@@ -64,8 +64,7 @@ def learn(
     start = None if begin is None else begin(found.windows, found.box)
     network, losses = train(found.windows, found.tuned, found.box, recipe, motion, start)
     card = _card(network, found, recipe, name, version, map_version)
-    stopped = bool(losses) and not recipe.averaged
-    card["stopped_at_epoch"] = int(np.argmin(losses)) + 1 if stopped else recipe.epochs
+    card["stopped_at_epoch"] = int(np.argmin(losses)) + 1 if losses else recipe.epochs
     return exported(network, _metadata(card)), card
 
 

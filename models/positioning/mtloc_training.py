@@ -30,9 +30,7 @@ class Recipe:
     whose branch is zeroed, each branch on its own; decay: weight decay (the paper has none); wifi_noise: standard
     deviation added to levels that were heard, wifi_dropout: share of them left out (the paper has neither); distance:
     train and stop by the mean distance, not by its square, which the windows without a scan rule; sensor_noise:
-    standard deviation added to each window's magnitudes in [0,1] as a whole, and again to each; averaged: keep the mean
-    of the weights after each epoch of the second half, not those best on the validation walks (all three ours): where
-    these walks are one or two, which epoch looks best is luck."""
+    standard deviation added to each window's magnitudes in [0,1] as a whole, and again to each (both ours)."""
 
     epochs: int = 100
     rate: float = RATE
@@ -44,7 +42,6 @@ class Recipe:
     wifi_dropout: float = 0.0
     distance: bool = False
     sensor_noise: float = 0.0
-    averaged: bool = False
 
 
 Box = tuple[float, float, float, float]
@@ -150,8 +147,7 @@ def descend(network: nn.Module, predict: Any, labels: Tensor, judged: Any, recip
     shuffle = torch.Generator().manual_seed(recipe.seed)
     losses: list[float] = []
     best: dict[str, Tensor] = {}
-    late = recipe.epochs // 2  # the first epoch whose weights an average takes in
-    for epoch in range(recipe.epochs):
+    for _ in range(recipe.epochs):
         for rows in torch.randperm(len(labels), generator=shuffle).split(BATCH):
             optimiser.zero_grad()
             loss(predict(rows), labels[rows], recipe).backward()
@@ -159,12 +155,8 @@ def descend(network: nn.Module, predict: Any, labels: Tensor, judged: Any, recip
             optimiser.step()
         if judged is not None:
             losses.append(judged())
-            if losses[-1] == min(losses) and not recipe.averaged:
+            if losses[-1] == min(losses):
                 best = {name: value.clone() for name, value in network.state_dict().items()}
-        if recipe.averaged and epoch >= late:
-            for name, value in network.state_dict().items():
-                mean = best.setdefault(name, torch.zeros_like(value))
-                mean += (value - mean) / (epoch - late + 1)
     if best:
         network.load_state_dict(best)
     return losses
