@@ -2,7 +2,8 @@
 
 Walks are split whole: some train, some are held out. On those MTLoc, the simple locator (fingerprints, steps, a filter)
 and mixtures of both are compared, and the best is written; MTLoc is not written where it does not help, and the
-sentence says by how much it lost.
+sentence says by how much it lost. What MTLoc begins with may be another site's network (--from), and a network that
+other sites can begin with is written on demand (--keep), deployed here or not.
 """
 
 import argparse
@@ -10,19 +11,33 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..models.positioning.assessment import Scored
 from ..models.positioning.learning import Choice, choose, learnt_map, measured_map
-from ..models.positioning.mtloc_model import ModelError, MtlocModel, model_of, save_model
+from ..models.positioning.mtloc_model import MtlocModel, card_path, content_of, file_and_card, model_of, save_model
 from ..models.positioning.walks import Walk, WalkError, split
 from ..models.radiomap.maps import FingerprintMap, load_map, save_map
-from .arguments import natural, new_folder
+from .arguments import natural, new_file, new_folder
 from .errors import LaunchError
 from .recorded_walks import walks_in
 from .training import ready_to_train
 
+if TYPE_CHECKING:
+    from ..models.positioning.mtloc_carry import Carried
+    from ..models.positioning.mtloc_network import MotionOnly
+
 MAP_FILE, MODEL_FILE = "positioning.map", "positioning.onnx"
+STOPPED_BY = 0.12  # share of the walks to train on that the training is stopped by
+LEAST_SKILL = 0.5  # of the function from places to columns; a network kept for others has 0.99, another 0.05
+
+
+class Begun(NamedTuple):
+    """What MTLoc begins with: another site's whole network, or its motion branch, or neither; and which, in words."""
+
+    carried: "Carried | None" = None
+    motion: "MotionOnly | None" = None
+    words: str = ""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,9 +47,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=new_folder, metavar="FOLDER", required=True, help=f"where to write {MAP_FILE} and {MODEL_FILE}"
     )
     parser.add_argument(
-        "--from", metavar="MODEL", dest="source", help="take over the motion branch of this model (.onnx)"
+        "--from",
+        metavar="MODEL",
+        dest="source",
+        help="begin with the network of this model (.onnx): the whole of one written by --keep, else its motion branch",
     )
-    parser.add_argument("--freeze", action="store_true", help="leave that branch as it is")
+    parser.add_argument("--motion-only", action="store_true", help="take over the motion branch alone, as in the paper")
+    parser.add_argument("--freeze", action="store_true", help="leave the motion branch that was taken over as it is")
+    parser.add_argument(
+        "--keep",
+        type=new_file,
+        metavar="MODEL",
+        help="write a network here too (.onnx) that another site can begin with",
+    )
     parser.add_argument("--epochs", type=int, default=30, help="passes over the training windows (default 30)")
     parser.add_argument("--held-out", type=float, default=0.25, help="share of the walks to judge by (default 0.25)")
     parser.add_argument("--seed", type=natural, default=0, help="of the split and the first weights (default 0)")
@@ -48,12 +73,16 @@ def run(args: argparse.Namespace) -> int:
         raise LaunchError(
             "--held-out must lie between 0 and 1, --epochs be 1 or more", "whowhere learn positioning --help"
         )
+    _require_kept_apart(args)
+    begun = _begun(args)
     walks = walks_in(args.walks)
     try:
         training, held = split(walks, args.held_out, args.seed)
         radio_map = _map(args, training)
-        content, model, alone = _mtloc(args, training, held, radio_map)
+        content, model, alone = _mtloc(args, training, held, radio_map, begun)
         choice = choose(radio_map, model, alone, held)
+        if args.keep:
+            _keep(args, walks, radio_map)
     except WalkError as error:
         raise LaunchError(str(error)) from error
     folder = Path(args.out)
@@ -71,7 +100,13 @@ def run(args: argparse.Namespace) -> int:
         "held_out_walks": len(held),
         "figures": choice.figures,
     }
-    print(json.dumps({**said, "folder": str(folder)}) if args.json else "\n".join(_in_words(choice, len(held), folder)))
+    if args.source:
+        said["carried"] = "motion" if begun.carried is None else "whole"
+    lines = [*([begun.words] if begun.words else []), *_in_words(choice, len(held), folder)]
+    if args.keep:
+        said["kept"] = args.keep
+        lines.append(f"kept for other sites: {args.keep}")
+    print(json.dumps({**said, "folder": str(folder)}) if args.json else "\n".join(lines))
     return 0
 
 
@@ -81,26 +116,71 @@ def _map(args: argparse.Namespace, training: Sequence[Walk]) -> FingerprintMap:
     return learnt_map(training, args.name, args.version, args.seed)
 
 
+def _require_kept_apart(args: argparse.Namespace) -> None:
+    if args.keep and not args.keep.endswith(".onnx"):
+        raise LaunchError(f"--keep {args.keep} must end in .onnx: its card is written beside it, in .json")
+    if args.keep and Path(args.keep).resolve() == (Path(args.out) / MODEL_FILE).resolve():
+        raise LaunchError(f"--keep {args.keep} is where the model to deploy goes: name another file")
+
+
+def _begun(args: argparse.Namespace) -> Begun:
+    """What --from takes over. Raises LaunchError for a file that is no model, and for one whose card is another's."""
+    ready_to_train()
+    if not args.source:
+        return Begun()
+    from ..models.positioning import mtloc_carry, mtloc_learning
+
+    try:
+        if not card_path(args.source).exists():
+            content, carried, why = content_of(Path(args.source)), None, "no card lies beside it"
+        else:
+            content, card = file_and_card(args.source)
+            carried = None if args.motion_only else mtloc_carry.carried_from(content, card)
+            why = "its card does not say where its access points are heard (--keep writes one that does)"
+        motion = mtloc_learning.motion_from(content)
+    except ValueError as error:  # a ModelError is one
+        raise LaunchError(f"{args.source} cannot be learnt from: {error}") from error
+    if carried is not None and carried.columns.skill < LEAST_SKILL:
+        carried, why = None, "its columns do not follow from where its access points are heard"
+    if carried is None:
+        why = "as asked" if args.motion_only else f"since {why}"
+        return Begun(None, motion, f"carried from {args.source}: its motion branch alone, {why}")
+    return Begun(carried, motion if args.freeze else None, f"carried from {args.source}: the whole network")
+
+
 def _mtloc(
-    args: argparse.Namespace, training: Sequence[Walk], held: Sequence[Walk], radio_map: FingerprintMap
+    args: argparse.Namespace, training: Sequence[Walk], held: Sequence[Walk], radio_map: FingerprintMap, begun: Begun
 ) -> tuple[bytes, MtlocModel, Scored]:
     """The trained network's file, the model in it, and its own errors on the walks held out."""
-    ready_to_train()
     from ..models.positioning import mtloc_learning
 
-    fitted, tuning = split(training, 0.12, args.seed)
-    motion = None
-    if args.source:
-        try:
-            motion = mtloc_learning.motion_from(Path(args.source).read_bytes())
-        except (ValueError, OSError, ModelError) as error:
-            raise LaunchError(f"{args.source} cannot be learnt from: {error}") from error
-    recipe = replace(mtloc_learning.SHIPPED, seed=args.seed, epochs=args.epochs, frozen=args.freeze and bool(motion))
+    fitted, tuning = split(training, STOPPED_BY, args.seed)
+    recipe = mtloc_learning.SHIPPED if begun.carried is None else mtloc_learning.TUNED
+    frozen = args.freeze and begun.motion is not None
     content, card = mtloc_learning.learn(
-        fitted, tuning, f"mtloc-{args.name}", args.version, radio_map.label, recipe, motion
+        fitted,
+        tuning,
+        f"mtloc-{args.name}",
+        args.version,
+        radio_map.label,
+        replace(recipe, seed=args.seed, epochs=args.epochs, frozen=frozen),
+        begun.motion,
+        begin=None if begun.carried is None else begun.carried.begun,
     )
     model = model_of(content, card)
     return content, model, mtloc_learning.assessed(model, held, fresh_only=True)
+
+
+def _keep(args: argparse.Namespace, walks: Sequence[Walk], radio_map: FingerprintMap) -> None:
+    """Write the network for other sites: of all walks, as nothing here is judged by it."""
+    from ..models.positioning import mtloc_learning
+
+    fitted, tuning = split(walks, STOPPED_BY, args.seed)
+    recipe = replace(mtloc_learning.KEPT, seed=args.seed, epochs=args.epochs)
+    content, card = mtloc_learning.learn_to_keep(
+        fitted, tuning, f"mtloc-{args.name}", args.version, radio_map.label, recipe
+    )
+    save_model(content, card, args.keep)
 
 
 def _deployed(choice: Choice) -> dict[str, Any]:

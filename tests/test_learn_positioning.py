@@ -1,15 +1,19 @@
 """`whowhere learn positioning` end to end, on small generated walks written as the mall's logs are."""
 
+import argparse
 import json
 from pathlib import Path
 
 import pytest
 from whowhere.launch.cli import main
+from whowhere.launch.learning_positioning import _begun
+from whowhere.models.positioning.mtloc_model import load_model
 from whowhere.models.positioning.rounds import make_floor, make_round
 from whowhere.models.positioning.walks import Walk, radio_map_of
 from whowhere.models.radiomap.maps import load_map, save_map
 
 pytest.importorskip("torch")
+ROOT = Path(__file__).parents[1]
 SENSORS = {"acc": "TYPE_ACCELEROMETER", "gyro": "TYPE_GYROSCOPE", "mag": "TYPE_MAGNETIC_FIELD"}
 
 
@@ -75,10 +79,43 @@ def test_the_motion_branch_of_a_model_is_taken_over(site: Path, tmp_path: Path, 
     assert motion_from(content).imu.weight_ih_l0.shape == (512, 2)
     source = ["--from", str(tmp_path / "elsewhere.onnx")]
     assert learn(str(site / "walks"), *source, "--freeze", "--out", str(tmp_path / "new")) == 0
-    capsys.readouterr()
+    assert json.loads(capsys.readouterr().out)["carried"] == "motion"
     (tmp_path / "broken.onnx").write_bytes(content[:1000])
     assert learn(str(site / "walks"), "--from", str(tmp_path / "broken.onnx"), "--out", str(tmp_path / "new")) == 1
     assert "cannot be learnt from" in capsys.readouterr().err
+
+
+def test_a_network_kept_for_others_is_carried_whole(site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    kept, out = tmp_path / "kept.onnx", ["--out", str(tmp_path / "out")]
+    assert learn(str(site / "elsewhere"), "--keep", str(kept), *out) == 0
+    assert json.loads(capsys.readouterr().out)["kept"] == str(kept)
+    assert load_model(kept).card["heard"]["level"] > 0  # deployed or not
+    assert learn(str(site / "walks"), "--from", str(kept), *out) == 0
+    assert json.loads(capsys.readouterr().out)["carried"] == "whole"
+    begun = [_begun(argparse.Namespace(source=str(kept), motion_only=m, freeze=f)) for m, f in ((1, 0), (0, 1), (0, 0))]
+    assert [(each.carried is None, each.motion is None) for each in begun] == [(1, 0), (0, 0), (0, 1)]
+    assert [each.words.endswith("the whole network") for each in begun] == [False, True, True]
+    card = json.loads(kept.with_suffix(".json").read_text())
+    kept.with_suffix(".json").write_text(json.dumps({key: card[key] for key in card if key != "heard"}))
+    assert "(--keep writes one that does)" in _begun(argparse.Namespace(source=kept, motion_only=0, freeze=0)).words
+
+
+def test_what_cannot_be_carried_or_kept_is_one_sentence(site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    odd, out = tmp_path / "odd.onnx", ["--out", str(tmp_path)]
+    odd.write_text("no network")
+    deployed = str(tmp_path / "positioning.onnx")
+    for given, says in (
+        (["--from", str(tmp_path / "none.onnx")], "none.onnx cannot be read"),
+        (["--from", str(odd)], "no ONNX file"),
+        (["--from", str(ROOT / "models/gait/camera.onnx")], "no exported MTLoc network"),
+        (["--from", str(ROOT / "models/appearance/shipped/looks.onnx")], "is no card of a positioning model"),
+        (["--keep", str(tmp_path / "kept.json")], "must end in .onnx"),
+        (["--keep", deployed], "name another file"),
+    ):
+        assert learn(str(site / "walks"), *given, *out) == 1
+        told = capsys.readouterr().err
+        assert says in told
+        assert len(told.strip().splitlines()) <= 2
 
 
 def test_the_branch_is_carried_both_ways(site: Path):

@@ -1,8 +1,9 @@
 """`whowhere evaluate positioning`: recorded walks located by what the other walks taught.
 
 Leave one walk out: map, heading offset and calibration are all of the other walks. With --mtloc also MTLoc alone, the
-simple locator and their mixture on walks held out, split by the seeds. A second counts between way points with a scan
-at most 3 s old; "whole" counts every second between way points. Covariances are scored per axis.
+simple locator and their mixture on walks held out, split by the seeds. With --transfer networks carried from elsewhere
+(transfer.py, halves.py), with --generated the same on generated rounds (generated_rounds.py). A second counts between
+way points with a scan at most 3 s old; "whole" counts every second between way points. Covariances are scored per axis.
 """
 
 import argparse
@@ -17,9 +18,10 @@ from ...models.positioning.assessment import Scored, figures, joined, replayed, 
 from ...models.positioning.learning import SHARES, learnt_map, offset_of_angles, stretch_angles
 from ...models.positioning.live import PhoneLocator
 from ...models.positioning.smoothing import Trace, traced
-from ...models.positioning.walks import Walk, radio_map_of, split
+from ...models.positioning.walks import Walk, WalkError, radio_map_of, split
 from ...models.radiomap.knn import Locator
 from ..arguments import natural, new_file
+from ..errors import LaunchError
 from ..recorded_walks import walks_in
 from ..training import ready_to_train
 
@@ -44,13 +46,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --generated: how many of the target's eight rounds a transferred model is tuned on (default: each)",
     )
     parser.add_argument(
-        "--transfer", metavar="PATH", nargs="+", help="MTLoc's motion branch to and from these walks instead (torch)"
+        "--transfer",
+        metavar="PATH",
+        nargs="*",
+        help="MTLoc carried to and from these walks instead; without a path, between the halves of --data (torch)",
     )
     parser.add_argument("--plot", type=new_file, metavar="PNG", help="write the errors' distributions")
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.generated or args.transfer or args.mtloc:
+    if args.generated or args.transfer is not None or args.mtloc:
         ready_to_train("MTLoc")
     if args.generated:
         from . import generated_rounds
@@ -59,11 +64,9 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(done, indent=1) if args.json else "\n".join(generated_rounds.in_words(done)))
         return 0
     walks = walks_in(args.data)
-    if args.transfer:
-        from . import transfer
-
-        carried = transfer.tables({"data": walks, "other": walks_in(args.transfer)}, args.seeds)
-        print(json.dumps(carried, indent=1) if args.json else "\n".join(transfer.in_words(carried)))
+    if args.transfer is not None:
+        lines, carried = _carried(walks, args.transfer, args.seeds)
+        print(json.dumps(carried, indent=1) if args.json else "\n".join(lines))
         return 0
     results = leave_one_out(walks)
     tables: dict[str, Any] = {"walks": len(walks), "leave one walk out": {k: figures(v) for k, v in results.items()}}
@@ -73,6 +76,20 @@ def run(args: argparse.Namespace) -> int:
         plot({name: result.distance_m for name, result in results.items()}, args.plot)
     print(json.dumps(tables, indent=1) if args.json else "\n".join(in_words(tables)))
     return 0
+
+
+def _carried(walks: Sequence[Walk], others: Sequence[str], seeds: Sequence[int]) -> tuple[list[str], dict[str, Any]]:
+    """MTLoc carried between the walks and others, or, without any, between the halves of their floor."""
+    from . import halves, transfer
+
+    try:
+        if others:
+            done = transfer.tables({"data": walks, "other": walks_in(others)}, seeds)
+            return transfer.in_words(done), done
+        done = halves.tables(walks, seeds)
+    except WalkError as error:
+        raise LaunchError(str(error)) from error
+    return halves.in_words(done), done
 
 
 def leave_one_out(walks: Sequence[Walk]) -> dict[str, Scored]:

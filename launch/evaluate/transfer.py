@@ -1,8 +1,9 @@
-"""MTLoc's motion branch carried from one building to another: real walks of both, not generated ones.
+"""MTLoc carried from one building to another: real walks of both, not generated ones.
 
-Both ways: the branch is trained on all walks of one place (stage A), then the network on walks of the other, from
-scratch, with the branch frozen, and tuned, on all of its training walks and on a part of them. Judged on walks held
-out, every second between way points. Needs torch.
+Both ways: the motion branch is trained on all walks of one place (stage A), then the network on walks of the other,
+from scratch, with the branch frozen, and tuned, on all of its training walks and on a part of them; and the network is
+carried whole, as `learn positioning --keep` writes it and --from takes it. Judged on walks held out, every second
+between way points. Needs torch.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ...models.positioning.walks import Walk, split
+from ...models.positioning.walks import Walk, WalkError, split
 
 PART = 0.625  # of the training walks: the paper's five rounds of eight
 HELD_OUT, STOPPED_BY = 0.2, 0.12
@@ -40,7 +41,7 @@ def in_words(done: Table) -> list[str]:
 
 def _one(source: Sequence[Walk], target: Sequence[Walk], seed: int, epochs: int) -> list[tuple[str, float]]:
     from ...models.positioning import mtloc_training as training
-    from ...models.positioning.mtloc_learning import STRIDE_S, most_heard, motion_of
+    from ...models.positioning.mtloc_learning import STRIDE_S, TUNED, most_heard, motion_of
     from ...models.positioning.mtloc_windows import ranges_of, windows_of
 
     fitted, held = split(target, HELD_OUT, seed)
@@ -54,8 +55,10 @@ def _one(source: Sequence[Walk], target: Sequence[Walk], seed: int, epochs: int)
     part = windows.take(windows.walk < max(1, round(PART * len(fitted))))
     as_long = replace(recipe, epochs=round(epochs * len(windows.walk) / max(len(part.walk), 1)))
 
-    def error(on: Any, how: Any, branch: Any = None) -> float:
-        network = training.train(on, stop, box, how, branch)[0]
+    whole = whole_of(source, seed, epochs)
+
+    def error(on: Any, how: Any, branch: Any = None, start: Any = None) -> float:
+        network = training.train(on, stop, box, how, branch, start)[0]
         return float(np.hypot(*(training.places(network, judged, box) - judged.place_m).T).mean())
 
     middle = float(np.hypot(*(judged.place_m - windows.place_m.mean(axis=0)).T).mean())
@@ -64,6 +67,25 @@ def _one(source: Sequence[Walk], target: Sequence[Walk], seed: int, epochs: int)
         ("from scratch", error(windows, recipe)),
         ("transferred, frozen", error(windows, replace(recipe, frozen=True), motion)),
         ("tuned", error(windows, recipe, motion)),
+        ("whole, tuned", error(windows, replace(TUNED, epochs=epochs, seed=seed), start=whole.begun(windows, box))),
         (f"tuned on {PART:.1%}", error(part, as_long, motion)),
         (f"from scratch on {PART:.1%}", error(part, as_long)),
+        (
+            f"whole, tuned on {PART:.1%}",
+            error(part, replace(TUNED, epochs=as_long.epochs, seed=seed), start=whole.begun(part, box)),
+        ),
     ]
+
+
+def whole_of(source: Sequence[Walk], seed: int, epochs: int) -> Any:
+    """The network of all walks of a place, kept for others and taken from its file and card (mtloc_carry.Carried).
+    Raises WalkError where they give too little."""
+    from ...models.positioning.mtloc_carry import carried_from
+    from ...models.positioning.mtloc_learning import KEPT, learn_to_keep
+
+    fitted, stopping = split(source, STOPPED_BY, seed)
+    kept = learn_to_keep(fitted, stopping, "source", "1", "", replace(KEPT, epochs=epochs, seed=seed))
+    try:
+        return carried_from(*kept)
+    except ValueError as error:
+        raise WalkError(f"the walks of a place cannot be carried: {error}") from error

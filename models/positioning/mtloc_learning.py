@@ -1,28 +1,43 @@
 """From walks to an MTLoc model with its card: which access points, which ranges, how long, and how far off it is.
 
 The walks come split already (walks.split): some to train on, some to stop the training by and to measure the standard
-deviation on. Imports torch through the training module.
+deviation on. A network may begin with another floor's (mtloc_carry.py), and one may be made for that. Imports torch
+through the training module.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
 from .assessment import Scored, figures, spread_of
+from .mtloc_carry import heard_field, motion_in, network_of
 from .mtloc_model import FORMAT, MtlocModel
-from .mtloc_network import MotionOnly, recurrent
-from .mtloc_numpy import torch_order, weights_of
-from .mtloc_training import Recipe, box_of, exported, places, pretrain, train, wiped
-from .mtloc_windows import Windows, ranges_of, windows_of
+from .mtloc_network import MotionOnly, Mtloc
+from .mtloc_training import RATE, Box, Recipe, box_of, exported, places, pretrain, train, wiped
+from .mtloc_transfer import begun, pretrain_whole
+from .mtloc_windows import Ranges, Windows, ranges_of, windows_of
 from .walks import Walk, WalkError
 
 ACCESS_POINTS = 750
 STRIDE_S = 0.5  # of the training windows: neighbours at 0.1 s share nine tenths and cost five times the time
 SHIPPED = Recipe(epochs=30, wifi_noise=0.05, wifi_dropout=0.3)  # what was best on the mall's walks (results)
+KEPT = replace(SHIPPED, distance=True, sensor_noise=0.2)  # for a network that another site begins with
+TUNED = replace(KEPT, rate=RATE / 2)  # for one that begins so
 LEAST_WINDOWS = 50
+
+
+class _Material(NamedTuple):
+    """What a network learns from: its columns, the sensors' ranges, windows to train on and to stop by, their box."""
+
+    bssids: tuple[str, ...]
+    ranges: Ranges
+    windows: Windows
+    tuned: Windows
+    box: Box
+    trained_on: list[str]
 
 
 def most_heard(walks: Sequence[Walk], count: int = ACCESS_POINTS) -> tuple[str, ...]:
@@ -41,52 +56,39 @@ def learn(
     motion: MotionOnly | None = None,
     bssids: Sequence[str] | None = None,
     stride_s: float = STRIDE_S,
+    begin: Callable[[Windows, Box], Mtloc] | None = None,
 ) -> tuple[bytes, dict[str, Any]]:
-    """An ONNX file's content and its card (without the sha256). Raises WalkError where the walks give too little."""
-    bssids = tuple(bssids or most_heard(training))
-    if not bssids:
-        raise WalkError("none of the walks to train on heard an access point: MTLoc needs WiFi scans")
-    ranges = ranges_of(training)
-    windows = windows_of(training, bssids, ranges, stride_s)
-    tuned = windows_of(tuning, bssids, ranges, 1.0)
-    if len(windows.walk) < LEAST_WINDOWS or not len(tuned.walk):
-        raise WalkError(
-            f"{len(windows.walk)} windows to train on and {len(tuned.walk)} to stop by are too few: "
-            "walks need way points and sensor samples between them"
-        )
-    box = box_of(windows.place_m)
-    network, losses = train(windows, tuned, box, recipe, motion)
-    sd_m, metrics = _measured(places(network, tuned, box), tuned), {}
-    for modality in ("imu", "mag"):
-        gone = wiped(tuned, modality, 1.1, recipe.seed)
-        sd_m[f"without_{modality}"] = _measured(places(network, gone, box), gone)["all"]
-    metrics["tuning_walks"] = figures(_as_scored(places(network, tuned, box), tuned, sd_m["all"]))
-    card = {
-        "format": FORMAT,
-        "name": name,
-        "version": version,
-        "bssids": list(bssids),
-        "ranges": {key: list(value) for key, value in ranges.items()},
-        "box": list(box),
-        "map_version": map_version,
-        "sd_m": sd_m,
-        "metrics": metrics,
-        "recipe": {field: getattr(recipe, field) for field in recipe.__dataclass_fields__},
-        "stopped_at_epoch": int(np.argmin(losses)) + 1 if losses else recipe.epochs,
-        "trained_on": [walk.name for walk in training],
-    }
+    """An ONNX file's content and its card (without the sha256). begin: makes what the training begins with (as
+    Carried.begun), else drawn. Raises WalkError where the walks give too little."""
+    found = _material(training, tuning, bssids, stride_s)
+    start = None if begin is None else begin(found.windows, found.box)
+    network, losses = train(found.windows, found.tuned, found.box, recipe, motion, start)
+    card = _card(network, found, recipe, name, version, map_version)
+    card["stopped_at_epoch"] = int(np.argmin(losses)) + 1 if losses else recipe.epochs
+    return exported(network, _metadata(card)), card
+
+
+def learn_to_keep(
+    training: Sequence[Walk],
+    tuning: Sequence[Walk],
+    name: str,
+    version: str,
+    map_version: str,
+    recipe: Recipe = KEPT,
+    stride_s: float = STRIDE_S,
+) -> tuple[bytes, dict[str, Any]]:
+    """As `learn`, a network whose first columns follow from where an access point is heard (mtloc_transfer.py), which
+    its card says: another site can begin with the whole of it. It runs as any other. Raises WalkError."""
+    found = _material(training, tuning, None, stride_s)
+    network = begun(pretrain_whole(found.windows, found.tuned, recipe), found.windows, found.box)
+    card = _card(network, found, recipe, name, version, map_version)
+    card["heard"] = heard_field(found.windows, found.box)
     return exported(network, _metadata(card)), card
 
 
 def motion_from(content: bytes) -> MotionOnly:
-    """The motion branch of a deployed model, to be transferred: what --from takes over. Raises ValueError."""
-    w, r, b = torch_order(weights_of(content), "imu")
-    motion = MotionOnly()
-    motion.imu = recurrent(2)
-    with torch.no_grad():
-        for name, value in (("weight_ih_l0", w), ("weight_hh_l0", r), ("bias_ih_l0", b)):
-            getattr(motion.imu, name).copy_(torch.from_numpy(value.copy()))
-    return motion
+    """The motion branch of a deployed model, to be transferred as the paper does. Raises ValueError."""
+    return motion_in(network_of(content))
 
 
 def motion_of(walks: Sequence[Walk], recipe: Recipe) -> MotionOnly:
@@ -103,6 +105,48 @@ def assessed(model: MtlocModel, walks: Sequence[Walk], fresh_only: bool = False)
         windows = windows.take(~windows.missing[:, 0])
     found = model.predict(windows.wifi, windows.imu, windows.mag)
     return _as_scored(found, windows, float(model.card["sd_m"]["all"]))
+
+
+def _material(
+    training: Sequence[Walk], tuning: Sequence[Walk], bssids: Sequence[str] | None, stride_s: float
+) -> _Material:
+    """The walks as windows. Raises WalkError where they give too little."""
+    bssids = tuple(bssids or most_heard(training))
+    if not bssids:
+        raise WalkError("none of the walks to train on heard an access point: MTLoc needs WiFi scans")
+    ranges = ranges_of(training)
+    windows = windows_of(training, bssids, ranges, stride_s)
+    tuned = windows_of(tuning, bssids, ranges, 1.0)
+    if len(windows.walk) < LEAST_WINDOWS or not len(tuned.walk):
+        raise WalkError(
+            f"{len(windows.walk)} windows to train on and {len(tuned.walk)} to stop by are too few: "
+            "walks need way points and sensor samples between them"
+        )
+    return _Material(bssids, ranges, windows, tuned, box_of(windows.place_m), [walk.name for walk in training])
+
+
+def _card(
+    network: Mtloc, found: _Material, recipe: Recipe, name: str, version: str, map_version: str
+) -> dict[str, Any]:
+    """The card of a trained network, its standard deviations measured on the windows it stopped by."""
+    tuned, box = found.tuned, found.box
+    sd_m = _measured(places(network, tuned, box), tuned)
+    for modality in ("imu", "mag"):
+        gone = wiped(tuned, modality, 1.1, recipe.seed)
+        sd_m[f"without_{modality}"] = _measured(places(network, gone, box), gone)["all"]
+    return {
+        "format": FORMAT,
+        "name": name,
+        "version": version,
+        "bssids": list(found.bssids),
+        "ranges": {key: list(value) for key, value in found.ranges.items()},
+        "box": list(box),
+        "map_version": map_version,
+        "sd_m": sd_m,
+        "metrics": {"tuning_walks": figures(_as_scored(places(network, tuned, box), tuned, sd_m["all"]))},
+        "recipe": {field: getattr(recipe, field) for field in recipe.__dataclass_fields__},
+        "trained_on": found.trained_on,
+    }
 
 
 def _measured(found: Any, windows: Windows) -> dict[str, float]:

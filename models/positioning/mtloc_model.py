@@ -105,12 +105,15 @@ class MtlocModel:
 
 def load_model(path: str | Path) -> MtlocModel:
     """The model in an ONNX file whose card lies beside it (name.json). Raises ModelError, naming the file."""
+    content, card = file_and_card(path)
+    return MtlocModel(_session(content, len(card["bssids"]), Path(path)), card)
+
+
+def file_and_card(path: str | Path) -> tuple[bytes, dict[str, Any]]:
+    """A model's ONNX file and the card beside it, which fit each other. Raises ModelError, naming the file."""
     path = Path(path)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror}") from error
-    told = path.with_suffix(".json")
+    content = content_of(path)
+    told = card_path(path)
     try:
         card = card_in(told, FORMAT, "a positioning model")
         require(card, NEEDED, str(told))
@@ -118,7 +121,20 @@ def load_model(path: str | Path) -> MtlocModel:
         raise ModelError(str(error)) from error
     if hashlib.sha256(content).hexdigest() != card["sha256"]:
         raise ModelError(f"{path} is not the file its card describes (sha256 differs): take both from one training")
-    return MtlocModel(_session(content, len(card["bssids"]), path), card)
+    return content, card
+
+
+def content_of(path: Path) -> bytes:
+    """What is in a file. Raises ModelError, naming it."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def card_path(path: str | Path) -> Path:
+    """Where the card of an ONNX file lies."""
+    return Path(path).with_suffix(".json")
 
 
 def model_of(content: bytes, card: Mapping[str, Any]) -> MtlocModel:
@@ -132,7 +148,7 @@ def save_model(content: bytes, card: Mapping[str, Any], path: str | Path) -> Non
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     full = {**card, "format": FORMAT, "sha256": hashlib.sha256(content).hexdigest()}
-    path.with_suffix(".json").write_text(json.dumps(full, indent=1, sort_keys=True) + "\n", "utf-8")
+    card_path(path).write_text(json.dumps(full, indent=1, sort_keys=True) + "\n", "utf-8")
 
 
 def _session(content: bytes, width: int, path: Path) -> Any:
