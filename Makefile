@@ -9,8 +9,9 @@ BIN := $(VENV)/bin
 demo: $(VENV)/demo.stamp
 	@$(BIN)/whowhere demo $(ARGS)
 
+# Two test files at a time, whatever the machine: the system tests among them start many processes and measure time.
 test: lint
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
