@@ -52,11 +52,12 @@ def updated(
     seed: int = 0,
     offset_db: float | None = None,
     by_chart: bool = True,
+    placed: Placed | None = None,
 ) -> Update:
     """The updated map, without trying it first. Raises MapError, in one sentence, where the batch cannot be placed.
 
     offset_db: what has been taken back of the scans' levels already; None: it is looked for here. by_chart: whether a
-    batch that hears little of the map may be placed by its own chart."""
+    batch that hears little of the map may be placed by its own chart. placed: where its scans were taken, if known."""
     given, old = old, surveyed(old)
     origin = given.survey or old
     if offset_db is None:
@@ -64,9 +65,11 @@ def updated(
     refuse_misfit(origin, *_shared(origin, scans)[1:])
     kept, known, batch_known = _shared(old, scans)
     heard = scans.columns(scans.heard())
-    placed = place_scans(old.position_m, known, batch_known, heard, scans.t_s)
-    if by_chart:
-        placed = placed_again(placed, old.position_m, known, batch_known, heard, scans.t_s)
+    if placed is None:
+        placed = place_scans(old.position_m, known, batch_known, heard, scans.t_s)
+        if by_chart:
+            placed = placed_again(placed, old.position_m, known, batch_known, heard, scans.t_s)
+    refuse_few(kept, placed)
     refuse_unknown(batch_known, placed)
     refuse_one_spot(old, placed)
     new = _unknown(old, scans)
@@ -146,6 +149,13 @@ def fit(old: FingerprintMap, known: F32, batch_known: F32) -> float:
     return float(np.median(sorensen(levels, linear(batch_known[telling])).min(axis=1))) / scale
 
 
+def refuse_few(kept: tuple[str, ...], placed: Placed) -> None:
+    """Raise MapError for a batch that shares hardly any access point (names kept) with the map, unless all that it
+    hears bore out where it was placed."""
+    if len(kept) < LEAST_SHARED and not placed.sure:
+        raise MapError(f"the batch and the map share {len(kept)} access points: {LEAST_SHARED} are needed to place it")
+
+
 def refuse_unknown(batch_known: F32, placed: Placed) -> None:
     """Raise MapError for a batch that hears too little of the map (k,s) to be placed by it alone, unless all that it
     hears bore out where it was placed."""
@@ -181,8 +191,8 @@ def _shared(old: FingerprintMap, scans: Scans) -> tuple[tuple[str, ...], F32, F3
     ever = set(scans.heard())
     at = [j for j, bssid in enumerate(old.bssids) if bssid in ever]
     kept = tuple(old.bssids[j] for j in at)
-    if len(kept) < LEAST_SHARED:
-        raise MapError(f"the batch and the map share {len(kept)} access points: {LEAST_SHARED} are needed to place it")
+    if not kept:
+        raise MapError("the batch and the map share no access point: nothing tells where it was taken")
     return kept, old.rssi_dbm[:, at], scans.columns(kept)
 
 
