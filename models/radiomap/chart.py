@@ -37,7 +37,7 @@ STAND, TELLS = 1 / 6, 0.6  # how many scans, and access points, count of those t
 LEAST_SURE = 0.3  # how much likelier (log) a chart must be than all that contradicts it; the rehearsal asks for more
 BORNE_OUT = 0.15  # of what known access points could say for it: a library's batches 0.2 to 0.8
 LEAST_SPREAD = 0.6  # of the map's extent where one known access point is heard a scan; by the root of it where fewer
-# what counts of the likelihood of a shape, which ends in another optimum each time, and of what known access points say:
+# what counts of the likelihood of a shape, which ends in another optimum each time, and of what known ones say:
 # chosen on the hardest tuning draws, where the chances told are about right then
 SHAPE, KNOWN = 0.2, 0.6
 BLUR = 0.46  # of the site's extent: how far off a chart is

@@ -23,7 +23,7 @@ from .placing import Placed, place_scans, sorensen, spread
 from .scans import Scans
 
 LEAST_SCANS = 30
-LEAST_SHARED = 3  # access points that map and batch must share: of one or two, nothing would tell that one moved
+LEAST_SHARED = 3  # access points that map and batch must share: of one or two, only a chart tells that one moved
 LEAST_LOCATED = 0.25  # share of the scans that hear one of them
 LEAST_SCALE = 0.02  # Sorensen distance; below it the own distances are rounding
 MISFIT_FEW, FEW_HEARD = 2.0, 5  # the limit where a scan hears fewer known access points: distances are coarse then
@@ -192,7 +192,7 @@ def _shared(old: FingerprintMap, scans: Scans) -> tuple[tuple[str, ...], F32, F3
     at = [j for j, bssid in enumerate(old.bssids) if bssid in ever]
     kept = tuple(old.bssids[j] for j in at)
     if not kept:
-        raise MapError("the batch and the map share no access point: nothing tells where it was taken")
+        raise MapError("the batch and the map share 0 access points: nothing tells where it was taken")
     return kept, old.rssi_dbm[:, at], scans.columns(kept)
 
 
