@@ -5,11 +5,12 @@ import pytest
 from whowhere.models.radiomap.anchors import anchored
 from whowhere.models.radiomap.chart import charted
 from whowhere.models.radiomap.knn import linear
-from whowhere.models.radiomap.maps import FingerprintMap
+from whowhere.models.radiomap.maps import FingerprintMap, MapError
 from whowhere.models.radiomap.placing import Placed, moves, places_of, walked
 from whowhere.models.radiomap.rehearsal import SURE, SURE_ALONE, _steady, tried
 from whowhere.models.radiomap.scans import Scans
 from whowhere.models.radiomap.shape import storeys, unrolled
+from whowhere.models.radiomap.update import refuse_uneven
 
 SIDES = np.array([20.0, 9.0])
 KNOWN = np.array([[2.0, 1.0], [17.0, 7.0], [18.0, 8.0]])  # each heard in a corner only
@@ -118,6 +119,14 @@ def test_a_chart_in_doubt_must_lie_as_that_of_a_part_does(
             whole.rows(part).position_m + np.array([moved_m, 0.0]), np.ones(10), at[part], places, np.arange(4), again
         )
     assert _steady(whole, there, part) == steady
+
+
+def test_a_batch_from_one_end_hears_the_few_known_access_points_too_unevenly():
+    place, known = walk(), np.array([[2.0, 1.0], [12.0, 7.0], [18.0, 8.0]])
+    old = old_map(known)
+    refuse_uneven(old.rssi_dbm, batch(place, known).columns(OLD_NAMES))
+    with pytest.raises(MapError, match="at some part"):
+        refuse_uneven(old.rssi_dbm, batch(place[place[:, 0] < 10.0], known).columns(OLD_NAMES))
 
 
 def test_two_storeys_are_told_apart_and_one_is_not_cut():

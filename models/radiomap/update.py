@@ -29,6 +29,11 @@ LEAST_SCALE = 0.02  # Sorensen distance; below it the own distances are rounding
 MISFIT_FEW, FEW_HEARD = 2.0, 5  # the limit where a scan hears fewer known access points: distances are coarse then
 MISFIT = 1.3  # times the map's own distances between neighbouring places
 LEAST_SPREAD = 0.5  # of the map's own extent
+UNEVEN, SEEN = (
+    1.0,
+    (0.3, 5),
+)  # standard deviation of log-odds, of a library's batches at most 0.92; known ones heard a scan
+SURVEYED, HEARD = 0.05, 0.004  # shares of fingerprints and scans below which an access point's odds are chance
 WATCHED_BELOW = 0.10  # share of what is heard: so few new access points are named, but survivors locate better alone
 MOSTLY_NEW = 0.6  # share of what is heard that the map does not know
 OLD_ROWS = 4  # surveyed fingerprints kept per scan of the batch where most is new
@@ -64,6 +69,7 @@ def updated(
         scans, offset_db = levelled(origin.bssids, origin.rssi_dbm, scans)
     refuse_misfit(origin, *_shared(origin, scans)[1:])
     kept, known, batch_known = _shared(old, scans)
+    refuse_uneven(known, batch_known)
     heard = scans.columns(scans.heard())
     if placed is None:
         placed = place_scans(old.position_m, known, batch_known, heard, scans.t_s)
@@ -171,6 +177,22 @@ def refuse_one_spot(old: FingerprintMap, placed: Placed) -> None:
         raise MapError(
             f"the batch was taken mostly at one spot: its scans spread over {share:.0%} of the map's extent "
             f"({LEAST_SPREAD:.0%} are needed)"
+        )
+
+
+def refuse_uneven(known: F32, batch_known: F32) -> None:
+    """Raise MapError for a batch that hears few access points a scan, some far oftener than the survey did and others
+    far more seldom (known (n,s), batch_known (k,s)): it was taken near some of them, and `placing` could not tell."""
+    survey, batch = (~np.isnan(known)).mean(axis=0), (~np.isnan(batch_known)).mean(axis=0)
+    told = (survey > SURVEYED) & (batch > HEARD)
+    if not SEEN[0] <= batch.sum() < SEEN[1] or told.sum() < 2:
+        return
+    odds = [np.log(share[told] / (1.0 - share[told] + 1e-3)) for share in (survey, batch)]
+    uneven = float((odds[1] - odds[0]).std())
+    if uneven > UNEVEN:
+        raise MapError(
+            f"the batch was taken at some part of the map: {told.sum()} access points are heard {uneven:.1f} apart in "
+            f"log-odds from how often the survey heard them ({UNEVEN:g} is the limit)"
         )
 
 
