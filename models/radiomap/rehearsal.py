@@ -23,8 +23,8 @@ from .update import Update, surveyed, updated
 
 HELD_OUT = 0.2  # of the batch, in blocks of consecutive scans
 BLOCKS = 10
-WORSE_FORETOLD = 1.08
-WORSE_LOCATED, WORSE_CHARTED = 1.12, 1.16  # of one or two known access points, which say less, for a chart
+WORSE = 1.08, 1.12  # foretold, located
+WORSE_CHARTED = 1.25, 1.16  # the same where a chart placed the batch: of few known access points, both say less
 SURVEY_SCANS = 300
 HALVES = 2
 LEAST_FORETOLD = 60  # predictions, four of each scan at most: fewer say nothing
@@ -60,7 +60,7 @@ def tried(old: FingerprintMap, scans: Scans, *, version: str, seed: int = 0) -> 
             first = make(scans.rows(part), by_chart=False)
             update = make(scans, by_chart=False) if update.placed.sure else update
         metrics = _measured(old, first, rest, seed)
-        if reason := _worse(metrics, WORSE_CHARTED if update.placed.sure else WORSE_LOCATED):
+        if reason := _worse(metrics, *(WORSE_CHARTED if update.placed.sure else WORSE)):
             return Rehearsal(old, False, f"rolled back: {reason}", first, metrics)
     except MapError as error:
         return Rehearsal(old, False, f"refused: {error}", None, {})
@@ -112,12 +112,12 @@ def _measured(old: FingerprintMap, first: Update, held: Scans, seed: int) -> dic
     return out
 
 
-def _worse(metrics: dict[str, float], worse_located: float) -> str:
+def _worse(metrics: dict[str, float], worse_foretold: float, worse_located: float) -> str:
     """Why the update is worse, or ""; nothing could be measured (no metrics): ""."""
     if not metrics:
         return ""
     stale, new = metrics["stale_foretold"], metrics["updated_foretold"]
-    if not new <= WORSE_FORETOLD * stale:
+    if not new <= worse_foretold * stale:
         return f"held-out scans are foretold worse than by the old map ({new:.3f} against {stale:.3f})"
     stale, new = metrics["stale_survey_m"], metrics["updated_survey_m"]
     if not new <= worse_located * stale:
