@@ -69,9 +69,9 @@ def updated(
         scans, offset_db = levelled(origin.bssids, origin.rssi_dbm, scans)
     refuse_misfit(origin, *_shared(origin, scans)[1:])
     kept, known, batch_known = _shared(old, scans)
-    refuse_uneven(known, batch_known)
     heard = scans.columns(scans.heard())
     if placed is None:
+        refuse_uneven(known, batch_known)
         placed = place_scans(old.position_m, known, batch_known, heard, scans.t_s)
         if by_chart:
             placed = placed_again(placed, old.position_m, known, batch_known, heard, scans.t_s)
