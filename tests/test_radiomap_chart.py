@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 from whowhere.models.radiomap.anchors import anchored
-from whowhere.models.radiomap.chart import SURE, charted
+from whowhere.models.radiomap.chart import charted
 from whowhere.models.radiomap.knn import linear
-from whowhere.models.radiomap.maps import FingerprintMap
-from whowhere.models.radiomap.placing import moves, places_of, walked
-from whowhere.models.radiomap.rehearsal import tried
+from whowhere.models.radiomap.maps import FingerprintMap, MapError
+from whowhere.models.radiomap.placing import Placed, moves, places_of, walked
+from whowhere.models.radiomap.rehearsal import SURE, SURE_ALONE, _steady, tried
 from whowhere.models.radiomap.scans import Scans
 from whowhere.models.radiomap.shape import storeys, unrolled
+from whowhere.models.radiomap.update import refuse_uneven
 
 SIDES = np.array([20.0, 9.0])
 KNOWN = np.array([[2.0, 1.0], [17.0, 7.0], [18.0, 8.0]])  # each heard in a corner only
@@ -66,7 +67,7 @@ def test_where_the_known_access_points_cannot_tell_left_from_right_nothing_is_su
         places, row_place, clear[0].rssi_dbm, clear[1].columns(OLD_NAMES), clear[1].rssi_dbm, scans.t_s, guess
     )
     assert chart.sure < held.sure
-    assert held.sure >= SURE
+    assert held.sure >= SURE_ALONE
 
 
 def test_known_access_points_heard_in_the_wrong_corners_make_no_chart():
@@ -76,6 +77,56 @@ def test_known_access_points_heard_in_the_wrong_corners_make_no_chart():
     levels[:, :3] = levels[where, :3]
     result = tried(old_map(), Scans(swapped.bssids, levels, swapped.t_s), version="2")
     assert result.update is None or not result.update.placed.sure
+
+
+def test_one_known_access_point_in_a_corner_is_enough_and_one_in_the_middle_is_not():
+    """The others of the map are gone: three quarters of the scans hear nothing that it knows."""
+    place = walk()
+    for at, deployed in (([2.0, 1.0], True), ([10.0, 4.5], False)):
+        known = np.array([at, [17.0, 7.0], [18.0, 8.0]])
+        scans = batch(place, known)
+        levels = scans.rssi_dbm.copy()
+        levels[:, 1:3] = np.nan
+        result = tried(old_map(known), Scans(scans.bssids, levels, scans.t_s), version="2")
+        assert result.deployed == deployed, result.reason
+        if deployed:
+            assert result.update is not None
+            assert np.hypot(*(result.update.placed.position_m - place).T).mean() < 3.0
+
+
+@pytest.mark.parametrize(
+    ("sure", "again", "moved_m", "steady"),
+    [
+        (SURE_ALONE, None, 0.0, True),  # the part is too few to tell
+        (SURE_ALONE - 0.1, None, 0.0, False),
+        (SURE, SURE_ALONE, 0.0, True),  # in doubt, but both lie the same way
+        (SURE - 0.1, SURE_ALONE, 0.0, False),
+        (SURE, SURE, 0.0, False),
+        (9.0, 5.0, 8.0, False),  # both sure, of different ways
+        (11.0, 5.0, 8.0, True),
+    ],
+)
+def test_a_chart_in_doubt_must_lie_as_that_of_a_part_does(
+    sure: float, again: float | None, moved_m: float, steady: bool
+):
+    places = np.array([[0.0, 0.0], [9.0, 0.0], [0.0, 5.0], [9.0, 5.0]])
+    at = np.repeat(np.eye(4), 3, axis=0)
+    whole = Placed(at @ places, np.ones(12), at, places, np.arange(4), sure)
+    part = np.arange(2, 12)
+    there = None
+    if again is not None:
+        there = Placed(
+            whole.rows(part).position_m + np.array([moved_m, 0.0]), np.ones(10), at[part], places, np.arange(4), again
+        )
+    assert _steady(whole, there, part) == steady
+
+
+def test_a_batch_from_one_end_hears_the_few_known_access_points_too_unevenly():
+    place, known = walk(), np.array([[2.0, 1.0], [12.0, 7.0], [18.0, 8.0]])
+    old = old_map(known)
+    refuse_uneven(old.rssi_dbm, batch(place, known).columns(OLD_NAMES))
+    with pytest.raises(MapError, match="at some part"):
+        refuse_uneven(old.rssi_dbm, batch(place[place[:, 0] < 10.0], known).columns(OLD_NAMES))
 
 
 def test_two_storeys_are_told_apart_and_one_is_not_cut():

@@ -168,10 +168,9 @@ def _levels(old: FingerprintMap, new: FingerprintMap, first: Month, train: Month
     for name, (said, measured) in compared.items():
         either, both = ~np.isnan(said) | ~np.isnan(measured), ~np.isnan(said) & ~np.isnan(measured)
         gap = np.abs(np.nan_to_num(said, nan=MISSING_DBM) - np.nan_to_num(measured, nan=MISSING_DBM))
-        out |= {
-            f"{name}_either_db": round(float(gap[either].mean()), 3),
-            f"{name}_both_db": round(float(gap[both].mean()), 3),
-        }
+        for over, entries in (("either", either), ("both", both)):
+            if entries.any():  # a stale map of which nothing is left has none that both hear
+                out[f"{name}_{over}_db"] = round(float(gap[entries].mean()), 3)
     return out
 
 

@@ -2,11 +2,12 @@
 
 A rebuilt network hears itself well: which scans are neighbours is told by all of its access points, and only how that
 shape lies on the map must come from the few that the map knows. So the batch is unrolled (`shape`), laid on the map in
-every way it could lie, turned and mirrored, and each way is fitted: which place each scan is from, and what each
-access point is like at each place, in turns (expectation and maximisation, as in generative topographic mapping;
-Bishop, Svensen and Williams, "GTM", 1998, with fields that are smooth over places, and a walk through them). Each
-storey is laid by itself; then pairs of storeys are held together, because an access point heard through a ceiling is
-loud at the same places. The likeliest pair wins, and how much likelier it is than one that says otherwise is told.
+every way it could lie, turned and mirrored, and each way is fitted by its shape alone: which place each scan is from,
+and what each access point is like at each place, in turns (expectation and maximisation, as in generative topographic
+mapping; Bishop, Svensen and Williams, "GTM", 1998, with fields that are smooth over places, and a walk through them).
+Each way has a chance then: by its shape, by what the known access points say of it, heard and not heard (`anchors`),
+and, for two storeys, by how well they go together, because what is heard through a ceiling is loud at the same places.
+The scans are put where all the ways have them, by their chances, and fitted once more with the known access points.
 """
 
 from collections.abc import Iterator
@@ -22,26 +23,34 @@ from .placing import Placed, moves, places_of, smoothed, spread, walked
 from .shape import storeys, unrolled
 
 LEAST_HEARD = 0.01  # share of the scans that hear an access point of the chart
-TURNED = np.pi * np.array([-1 / 6, 0.0, 1 / 6, 5 / 6, 1.0, 7 / 6])  # the longest sides of site and chart go together
+TURNED = np.pi * np.arange(12) / 6  # which way a storey's longest side runs is not known for sure
 SOFT, WIDE, NARROW, TOGETHER = 0.37, 1.1, 0.55, 0.65  # of the site's extent: first places; fields at first and last
-ROUNDS, ROUNDS_TOGETHER, REFINED = 20, 12, 4
+ROUNDS, ROUNDS_TOGETHER = 20, 12
 WALK_M_S, CLIMB = 0.5, 1e-3  # speed while surveying; chance that the next scan is of another storey
 COUNTS = 0.2  # of what levels say: access points of one box, and scans of one stand, err together
-NOISE_VARIANCE, ALIKE_STOREYS = 20.0, 0.5  # of linear levels; correlation of a field through a ceiling
+NOISE_VARIANCE = 20.0  # of linear levels
+ALIKE_STOREYS, CEILING = (
+    0.5,
+    0.7,
+)  # correlation of a field through a ceiling: while fitting, and to hold storeys together
 STAND, TELLS = 1 / 6, 0.6  # how many scans, and access points, count of those that speak for a pair of storeys
-SURE = 3.0  # how much likelier (log) a chart must be than any that contradicts it
+LEAST_SURE = 0.3  # how much likelier (log) a chart must be than all that contradicts it; the rehearsal asks for more
 BORNE_OUT = 0.15  # of what known access points could say for it: a library's batches 0.2 to 0.8
 LEAST_SPREAD = 0.6  # of the map's extent where one known access point is heard a scan; by the root of it where fewer
+# what counts of the likelihood of a shape, which ends in another optimum each time, and of what known ones say:
+# chosen on the hardest tuning draws, where the chances told are about right then
+SHAPE, KNOWN = 0.2, 0.6
+BLUR = 0.46  # of the site's extent: how far off a chart is
 DOUBT = 2.0  # how much more a chart's doubt counts than it says
 CHART_BELOW, RICH = 3.0, 8.0  # access points a scan: known ones below which, new ones from which a chart is made
 LEAST_SCANS, MOST_SCANS, MOST_PLACES = 100, 2000, 60  # time goes by the square of them and more
-OTHERWISE = 0.37  # of the site's extent: charts that are farther apart contradict each other
+OTHERWISE = 0.55  # of the site's extent: charts that are farther apart contradict each other
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chart:
-    """at: (k,q) the probability of each place for each scan. sure: by how much (log) it is likelier than what it was
-    held against that says otherwise. borne_out: what the known access points say for it, as a share of the most they
+    """at: (k,q) the probability of each place for each scan. sure: by how much (log) what agrees with it is likelier
+    than all that contradicts it. borne_out: what the known access points say for it, as a share of the most they
     could."""
 
     at: F64
@@ -66,7 +75,8 @@ class _Batch:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Way:
-    """One way for a storey to lie on the map: at (k,q), log-likelihood, scans per place (q,) and mean levels (q,a)."""
+    """One way for a storey to lie on the map: at (k,q), how likely (log) it is by itself, scans per place (q,) and mean
+    levels (q,a)."""
 
     at: F64
     likelihood: float
@@ -90,9 +100,9 @@ def placed_again(
     chart = charted(places, row_place, known, batch_known, batch_all, t_s, guess / guess.sum(axis=1, keepdims=True))
     if chart.borne_out < BORNE_OUT:
         raise MapError("the access points that the map knows are not heard where it has them")
-    if chart.sure < SURE or spread(placed, position_m) < LEAST_SPREAD * min(1.0, float(np.sqrt(heard))):
+    if chart.sure < LEAST_SURE or spread(placed, position_m) < LEAST_SPREAD * min(1.0, float(np.sqrt(heard))):
         return placed
-    return replace(smoothed(chart.at, places, row_place, position_m, batch_all, DOUBT), sure=True)
+    return replace(smoothed(chart.at, places, row_place, position_m, batch_all, DOUBT), sure=chart.sure)
 
 
 def charted(
@@ -105,15 +115,54 @@ def charted(
     anchors = anchored(known, batch_known, row_place, len(places))
     batch = _Batch(told.astype(np.float64), t_s, anchors, places, _extent_m(places))
     sides = storeys(told)
-    ways = []
-    for side in sides:
-        part = batch.part(side)
-        beginnings = np.array([*_laid(unrolled(told[side]), places, batch.extent_m), guess[side]])
-        fitted = _fitted(part, beginnings, (WIDE, NARROW), ROUNDS)
-        ways.append([_Way(at, float(likelihood), *_means(part, at)) for at, likelihood in zip(*fitted, strict=True)])
-    if len(sides) == 1:
-        return _likeliest([(way.likelihood, way.at) for way in ways[0]], batch)
-    return _together(batch, sides, ways)
+    ways = [_ways(batch.part(side), _laid(unrolled(told[side]), places, batch.extent_m), guess[side]) for side in sides]
+    chance, sure = _weighed(ways, batch)
+    at = _mixed(sides, ways, chance, batch)
+    at = _summed(_fitted(batch, at[None], (TOGETHER, NARROW), ROUNDS_TOGETHER)[0][0], batch)
+    most = float(anchors.max(axis=1).sum())
+    return Chart(at, sure, float((at * anchors).sum()) / max(most, 1e-9))
+
+
+def _ways(part: _Batch, laid: Iterator[F64], guess: F64) -> list[_Way]:
+    """The ways that one storey may lie, each fitted by its own shape alone: a mirrored chart is then as good as the
+    other, and only what the known access points say (blurred, for a chart is metres off) tells them apart."""
+    fitted = _fitted(
+        replace(part, anchored=np.zeros_like(part.anchored)), np.array([*laid, guess]), (WIDE, NARROW), ROUNDS
+    )
+    blur = np.exp(-0.5 * (_apart(part.places, part.places) / (BLUR * part.extent_m)) ** 2)
+    says = part.anchored @ (blur / blur.sum(axis=1, keepdims=True)).T
+    return [
+        _Way(at, SHAPE * float(likelihood) + KNOWN * float((at * says).sum()), *_means(part, at))
+        for at, likelihood in zip(*fitted, strict=True)
+    ]
+
+
+def _weighed(ways: list[list[_Way]], batch: _Batch) -> tuple[F64, float]:
+    """The chance of each way, (w,), or pair of ways for two storeys, (w,w); and how much likelier (log) what agrees
+    with the likeliest is than what contradicts it."""
+    score = np.array([way.likelihood for way in ways[0]])
+    if len(ways) == 2:
+        score = score[:, None] + np.array([way.likelihood for way in ways[1]]) + _ceiling(ways, batch)
+    chance = np.exp(score - score.max())
+    chance /= chance.sum()
+    best = np.unravel_index(int(chance.argmax()), chance.shape)
+    apart = [
+        np.array([np.hypot(*((way.at - side[i].at) @ batch.places).T).sum() for way in side])
+        for side, i in zip(ways, best, strict=True)
+    ]
+    far = apart[0] if len(ways) == 1 else apart[0][:, None] + apart[1]
+    other = float(chance[far > OTHERWISE * batch.extent_m * len(batch.levels)].sum())
+    return chance, float(np.log(max(1.0 - other, 1e-12) / max(other, 1e-12)))
+
+
+def _mixed(sides: list[np.ndarray], ways: list[list[_Way]], chance: F64, batch: _Batch) -> F64:
+    """(k, storeys x q): each storey's scans at its own places, in all ways by their chances."""
+    count = len(batch.places)
+    at = np.zeros((len(batch.levels), len(sides) * count))
+    for number, (side, some) in enumerate(zip(sides, ways, strict=True)):
+        share = chance if len(sides) == 1 else chance.sum(axis=1 - number)
+        at[side, number * count : (number + 1) * count] = np.einsum("w,wkq->kq", share, np.array([w.at for w in some]))
+    return at
 
 
 def _extent_m(places: F64) -> float:
@@ -162,7 +211,7 @@ def _fields(batch: _Batch, at: F64, width_m: float) -> tuple[F64, F64]:
     process over places, around each storey's mean."""
     scans, levels = _means(batch, at)
     count = len(scans) // len(batch.places)
-    kernel = _kernel(batch.places, width_m, count)
+    kernel = _kernel(batch.places, width_m, count, ALIKE_STOREYS)
     size = scans.reshape(count, -1, 1)
     middle = (size * levels.reshape(count, len(batch.places), -1)).sum(axis=1) / size.sum(axis=1)
     around = np.repeat(middle, len(batch.places), axis=0)
@@ -176,36 +225,26 @@ def _means(batch: _Batch, at: F64) -> tuple[F64, F64]:
     return scans, at.T @ batch.levels / scans[:, None]
 
 
-def _kernel(places: F64, width_m: float, count: int) -> F64:
+def _kernel(places: F64, width_m: float, count: int, alike: float) -> F64:
     apart = ((places[:, None] - places[None]) ** 2).sum(axis=2)
-    ceiling = np.full((count, count), ALIKE_STOREYS) + (1.0 - ALIKE_STOREYS) * np.eye(count)
+    ceiling = np.full((count, count), alike) + (1.0 - alike) * np.eye(count)
     return np.kron(ceiling, np.exp(-0.5 * apart / width_m**2))
 
 
-def _together(batch: _Batch, sides: list[np.ndarray], ways: list[list[_Way]]) -> Chart:
-    """The likeliest pair of ways for two storeys; a few are fitted once more as one."""
+def _ceiling(ways: list[list[_Way]], batch: _Batch) -> F64:
+    """(w,w) how much likelier (log) two storeys are held together than each by itself."""
     scale = np.sqrt(0.5 * batch.levels.var(axis=0) + NOISE_VARIANCE)
-    kernel = _kernel(batch.places, NARROW * batch.extent_m, 2)
-    pairs = []
-    for lower, upper in product(*ways):
-        gain = _evidence(kernel, lower, upper, scale, together=True) - _evidence(kernel, lower, upper, scale)
-        pairs.append((lower.likelihood + upper.likelihood + gain, lower, upper))
-    pairs.sort(key=lambda pair: -pair[0])
-    first = [_summed(_joined(sides, pair, batch), batch) for _, *pair in pairs]
-    other = [i for i, at in enumerate(first) if _contradicts(at, first[0], batch)]
-    chosen = sorted({*range(min(REFINED, len(pairs))), *other[:1]})  # one that says otherwise is always heard
-    again = np.array([_joined(sides, list(pairs[i][1:]), batch) for i in chosen])
-    fitted = _fitted(batch, again, (TOGETHER, NARROW), ROUNDS_TOGETHER)
-    return _likeliest([(float(score), _summed(at, batch)) for at, score in zip(*fitted, strict=True)], batch)
-
-
-def _joined(sides: list[np.ndarray], pair: list[_Way], batch: _Batch) -> F64:
-    """(k, storeys x q): each storey's scans at its own places."""
-    count = len(batch.places)
-    at = np.zeros((len(batch.levels), len(sides) * count))
-    for number, (side, way) in enumerate(zip(sides, pair, strict=True)):
-        at[side, number * count : (number + 1) * count] = way.at
-    return at
+    kernel = _kernel(batch.places, NARROW * batch.extent_m, 2, CEILING)
+    alone = [[_evidence(kernel, way, way, scale) / 2.0 for way in side] for side in ways]
+    return np.array(
+        [
+            [
+                _evidence(kernel, lower, upper, scale, together=True) - alone[0][i] - alone[1][j]
+                for j, upper in enumerate(ways[1])
+            ]
+            for i, lower in enumerate(ways[0])
+        ]
+    )
 
 
 def _evidence(kernel: F64, lower: _Way, upper: _Way, scale: F64, *, together: bool = False) -> float:
@@ -221,16 +260,3 @@ def _evidence(kernel: F64, lower: _Way, upper: _Way, scale: F64, *, together: bo
 
 def _summed(at: F64, batch: _Batch) -> F64:
     return at.reshape(len(at), -1, len(batch.places)).sum(axis=1)
-
-
-def _contradicts(at: F64, other: F64, batch: _Batch) -> bool:
-    return float(np.hypot(*((at - other) @ batch.places).T).mean()) > OTHERWISE * batch.extent_m
-
-
-def _likeliest(ways: list[tuple[float, F64]], batch: _Batch) -> Chart:
-    """The best of the ways (log-likelihood, at), and how far behind it the first is that contradicts it; infinitely
-    where what did has become the same."""
-    best, at = max(ways, key=lambda way: way[0])
-    behind = [best - score for score, other in ways if _contradicts(other, at, batch)]
-    most = float(batch.anchored.max(axis=1).sum())
-    return Chart(at, min(behind, default=np.inf), float((at * batch.anchored).sum()) / max(most, 1e-9))

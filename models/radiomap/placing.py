@@ -8,7 +8,7 @@ stretched back to the spread of the map: an average of places always lies too ne
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -31,14 +31,19 @@ MAX_PLACES = 400
 class Placed:
     """position_m: (k,2) where the scans were taken; variance_m2: (k,) per axis, of the walk alone; at: (k,q) the
     probability of each of the map's q places, whose centres are places_m (q,2); row_place: (n,) the map's rows. sure:
-    whether all that the scans hear bore it out (`chart`), so that few known access points are enough."""
+    by how much (log) it is likelier than all else where the scans were placed by their own chart (`chart`), so that few
+    known access points are enough; 0 where they were not."""
 
     position_m: F64
     variance_m2: F64
     at: F64
     places_m: F64
     row_place: INT
-    sure: bool = False
+    sure: float = 0.0
+
+    def rows(self, which: INT) -> "Placed":
+        """The scans (j,) alone, as they were placed among all."""
+        return replace(self, position_m=self.position_m[which], variance_m2=self.variance_m2[which], at=self.at[which])
 
 
 def place_scans(position_m: F64, known: F32, batch_known: F32, batch_all: F32, t_s: F64 | None) -> Placed:

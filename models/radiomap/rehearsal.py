@@ -8,24 +8,29 @@ either is rolled back. A batch placed by its own chart (`chart`), of which both 
 same way without the part held out.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from .knn import Locator, linear
+from .knn import INT, Locator, linear
 from .maps import F32, FingerprintMap, MapError
 from .offset import levelled
+from .placing import Placed
 from .scans import Scans
 from .update import Update, surveyed, updated
 
 HELD_OUT = 0.2  # of the batch, in blocks of consecutive scans
 BLOCKS = 10
-WORSE_FORETOLD = 1.08
-WORSE_LOCATED = 1.12
+WORSE = 1.08, 1.12  # foretold, located
+WORSE_CHARTED = 1.25, 1.16  # the same where a chart placed the batch: of few known access points, both say less
 SURVEY_SCANS = 300
 HALVES = 2
 LEAST_FORETOLD = 60  # predictions, four of each scan at most: fewer say nothing
-ELSEWHERE = 0.5  # of the map's extent: a chart that moves as far when a part of the batch is left out is chance
+SURE, SURE_ALONE = 1.5, 4.0  # how much likelier (log) the chart of a batch must be than what contradicts it: where the
+# chart of a part agrees, and where that is not sure or lies elsewhere
+ELSEWHERE = 0.6  # of the map's extent: a chart that moves as far when a part of the batch is left out is chance
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,17 +50,17 @@ def tried(old: FingerprintMap, scans: Scans, *, version: str, seed: int = 0) -> 
     origin = old.survey or surveyed(old)
     scans, offset_db = levelled(origin.bssids, origin.rssi_dbm, scans)
     held = _held_out(len(scans), seed)
-    part, rest = scans.rows(np.flatnonzero(~held)), scans.rows(np.flatnonzero(held))
+    part, rest = np.flatnonzero(~held), scans.rows(np.flatnonzero(held))
+    make = partial(updated, old, version=version, seed=seed, offset_db=offset_db)
     try:
-        for by_chart in (True, False):  # a chart that is chance must not keep a batch from being placed without
-            first, update = (
-                updated(old, some, version=version, seed=seed, offset_db=offset_db, by_chart=by_chart)
-                for some in (part, scans)
-            )
-            if not (reason := _unsteady(first, update, ~held)):
-                break
-        metrics = _measured(old, first.map, rest, seed)
-        if reason := reason or _worse(metrics):
+        update = make(scans)
+        if update.placed.sure and _steady(update.placed, _charted(make, scans.rows(part)), part):
+            first = make(scans.rows(part), placed=update.placed.rows(part))
+        else:  # a chart that is chance must not keep a batch from being placed without
+            first = make(scans.rows(part), by_chart=False)
+            update = make(scans, by_chart=False) if update.placed.sure else update
+        metrics = _measured(old, first, rest, seed)
+        if reason := _worse(metrics, *(WORSE_CHARTED if update.placed.sure else WORSE)):
             return Rehearsal(old, False, f"rolled back: {reason}", first, metrics)
     except MapError as error:
         return Rehearsal(old, False, f"refused: {error}", None, {})
@@ -88,8 +93,11 @@ def _held_out(count: int, seed: int) -> np.ndarray:
     return np.isin(blocks, chosen)
 
 
-def _measured(old: FingerprintMap, new: FingerprintMap, held: Scans, seed: int) -> dict[str, float]:
+def _measured(old: FingerprintMap, first: Update, held: Scans, seed: int) -> dict[str, float]:
+    new = first.map
     both = tuple(b for b in old.bssids if b in set(new.bssids) & set(held.heard()) & set(surveyed(old).bssids))
+    if not both and first.placed.sure:
+        return {}
     if not both:
         raise MapError("the scans held out to try it hear nothing that the map knows")
     batch = held.columns(both)
@@ -104,27 +112,39 @@ def _measured(old: FingerprintMap, new: FingerprintMap, held: Scans, seed: int) 
     return out
 
 
-def _worse(metrics: dict[str, float]) -> str:
-    """Why the update is worse, or ""."""
+def _worse(metrics: dict[str, float], worse_foretold: float, worse_located: float) -> str:
+    """Why the update is worse, or ""; nothing could be measured (no metrics): ""."""
+    if not metrics:
+        return ""
     stale, new = metrics["stale_foretold"], metrics["updated_foretold"]
-    if not new <= WORSE_FORETOLD * stale:
+    if not new <= worse_foretold * stale:
         return f"held-out scans are foretold worse than by the old map ({new:.3f} against {stale:.3f})"
     stale, new = metrics["stale_survey_m"], metrics["updated_survey_m"]
-    if not new <= WORSE_LOCATED * stale:
+    if not new <= worse_located * stale:
         return (
             f"the survey's own fingerprints are located worse than by the old map ({new:.2f} m against {stale:.2f} m)"
         )
     return ""
 
 
-def _unsteady(first: Update, update: Update, part: np.ndarray) -> str:
-    """Why the placing by a chart is chance, or ""."""
-    if not (first.placed.sure or update.placed.sure):
-        return ""
-    apart_m = float(np.hypot(*(first.placed.position_m - update.placed.position_m[part]).T).mean())
-    if apart_m > ELSEWHERE * float(np.sqrt(update.placed.places_m.var(axis=0).sum())):
-        return f"without a fifth of it, the rest of the batch would be placed {apart_m:.1f} m elsewhere"
-    return ""
+def _charted(make: Callable[..., Update], part: Scans) -> Placed | None:
+    """Where a part of the batch lies by a chart of its own; None where that is not sure at all."""
+    try:
+        placed = make(part).placed
+    except MapError:
+        return None
+    return placed if placed.sure else None
+
+
+def _steady(placed: Placed, again: Placed | None, part: INT) -> bool:
+    """Whether the placing by a chart is more than chance: it is sure enough by itself, and the chart of a part (again,
+    None where that is not sure) does not lie elsewhere; or both together are."""
+    if again is None:
+        return placed.sure >= SURE_ALONE
+    apart_m = float(np.hypot(*(again.position_m - placed.position_m[part]).T).mean())
+    if apart_m <= ELSEWHERE * float(np.sqrt(placed.places_m.var(axis=0).sum())):
+        return placed.sure >= SURE and placed.sure + again.sure >= SURE_ALONE
+    return placed.sure >= max(SURE_ALONE, 2.0 * again.sure)
 
 
 def _narrowed(radio_map: FingerprintMap, bssids: tuple[str, ...]) -> FingerprintMap:

@@ -23,12 +23,17 @@ from .placing import Placed, place_scans, sorensen, spread
 from .scans import Scans
 
 LEAST_SCANS = 30
-LEAST_SHARED = 3  # access points that map and batch must share: of one or two, nothing would tell that one moved
+LEAST_SHARED = 3  # access points that map and batch must share: of one or two, only a chart tells that one moved
 LEAST_LOCATED = 0.25  # share of the scans that hear one of them
 LEAST_SCALE = 0.02  # Sorensen distance; below it the own distances are rounding
 MISFIT_FEW, FEW_HEARD = 2.0, 5  # the limit where a scan hears fewer known access points: distances are coarse then
 MISFIT = 1.3  # times the map's own distances between neighbouring places
 LEAST_SPREAD = 0.5  # of the map's own extent
+UNEVEN, SEEN = (
+    1.0,
+    (0.3, 5),
+)  # standard deviation of log-odds, of a library's batches at most 0.92; known ones heard a scan
+SURVEYED, HEARD = 0.05, 0.004  # shares of fingerprints and scans below which an access point's odds are chance
 WATCHED_BELOW = 0.10  # share of what is heard: so few new access points are named, but survivors locate better alone
 MOSTLY_NEW = 0.6  # share of what is heard that the map does not know
 OLD_ROWS = 4  # surveyed fingerprints kept per scan of the batch where most is new
@@ -52,11 +57,12 @@ def updated(
     seed: int = 0,
     offset_db: float | None = None,
     by_chart: bool = True,
+    placed: Placed | None = None,
 ) -> Update:
     """The updated map, without trying it first. Raises MapError, in one sentence, where the batch cannot be placed.
 
     offset_db: what has been taken back of the scans' levels already; None: it is looked for here. by_chart: whether a
-    batch that hears little of the map may be placed by its own chart."""
+    batch that hears little of the map may be placed by its own chart. placed: where its scans were taken, if known."""
     given, old = old, surveyed(old)
     origin = given.survey or old
     if offset_db is None:
@@ -64,9 +70,12 @@ def updated(
     refuse_misfit(origin, *_shared(origin, scans)[1:])
     kept, known, batch_known = _shared(old, scans)
     heard = scans.columns(scans.heard())
-    placed = place_scans(old.position_m, known, batch_known, heard, scans.t_s)
-    if by_chart:
-        placed = placed_again(placed, old.position_m, known, batch_known, heard, scans.t_s)
+    if placed is None:
+        refuse_uneven(known, batch_known)
+        placed = place_scans(old.position_m, known, batch_known, heard, scans.t_s)
+        if by_chart:
+            placed = placed_again(placed, old.position_m, known, batch_known, heard, scans.t_s)
+    refuse_few(kept, placed)
     refuse_unknown(batch_known, placed)
     refuse_one_spot(old, placed)
     new = _unknown(old, scans)
@@ -146,6 +155,13 @@ def fit(old: FingerprintMap, known: F32, batch_known: F32) -> float:
     return float(np.median(sorensen(levels, linear(batch_known[telling])).min(axis=1))) / scale
 
 
+def refuse_few(kept: tuple[str, ...], placed: Placed) -> None:
+    """Raise MapError for a batch that shares hardly any access point (names kept) with the map, unless all that it
+    hears bore out where it was placed."""
+    if len(kept) < LEAST_SHARED and not placed.sure:
+        raise MapError(f"the batch and the map share {len(kept)} access points: {LEAST_SHARED} are needed to place it")
+
+
 def refuse_unknown(batch_known: F32, placed: Placed) -> None:
     """Raise MapError for a batch that hears too little of the map (k,s) to be placed by it alone, unless all that it
     hears bore out where it was placed."""
@@ -161,6 +177,22 @@ def refuse_one_spot(old: FingerprintMap, placed: Placed) -> None:
         raise MapError(
             f"the batch was taken mostly at one spot: its scans spread over {share:.0%} of the map's extent "
             f"({LEAST_SPREAD:.0%} are needed)"
+        )
+
+
+def refuse_uneven(known: F32, batch_known: F32) -> None:
+    """Raise MapError for a batch that hears few access points a scan, some far oftener than the survey did and others
+    far more seldom (known (n,s), batch_known (k,s)): it was taken near some of them, and `placing` could not tell."""
+    survey, batch = (~np.isnan(known)).mean(axis=0), (~np.isnan(batch_known)).mean(axis=0)
+    told = (survey > SURVEYED) & (batch > HEARD)
+    if not SEEN[0] <= batch.sum() < SEEN[1] or told.sum() < 2:
+        return
+    odds = [np.log(share[told] / (1.0 - share[told] + 1e-3)) for share in (survey, batch)]
+    uneven = float((odds[1] - odds[0]).std())
+    if uneven > UNEVEN:
+        raise MapError(
+            f"the batch was taken at some part of the map: {told.sum()} access points are heard {uneven:.1f} apart in "
+            f"log-odds from how often the survey heard them ({UNEVEN:g} is the limit)"
         )
 
 
@@ -181,8 +213,8 @@ def _shared(old: FingerprintMap, scans: Scans) -> tuple[tuple[str, ...], F32, F3
     ever = set(scans.heard())
     at = [j for j, bssid in enumerate(old.bssids) if bssid in ever]
     kept = tuple(old.bssids[j] for j in at)
-    if len(kept) < LEAST_SHARED:
-        raise MapError(f"the batch and the map share {len(kept)} access points: {LEAST_SHARED} are needed to place it")
+    if not kept:
+        raise MapError("the batch and the map share 0 access points: nothing tells where it was taken")
     return kept, old.rssi_dbm[:, at], scans.columns(kept)
 
 
