@@ -36,12 +36,14 @@ class Witness(Protocol):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """The live bodies' numbers; the probability (identities, bodies) of each identity being each of them; the single
-    best assignment, body to name; and, of an identity that is none of them, the probability (identities, lost) of
-    being each of the bodies lost lately, by number."""
+    """The live bodies' numbers; the probability (identities, bodies) of each identity being each of them; the same
+    without what is learnt of strangers, for names that are to be sure; the single best assignment, body to name; and,
+    of an identity that is none of them, the probability (identities, lost) of being each of the bodies lost lately,
+    by number."""
 
     bodies: list[int]
     probability: Floats
+    cautious: Floats
     assigned: dict[int, str]
     lost: list[int]
     lost_probability: Floats
@@ -185,16 +187,18 @@ class Identities:
         """Who is who, all identities taken together; elapsed_s: for how long that is the answer."""
         live = np.flatnonzero(self.live)
         bodies = [self.numbers[column] for column in live]
-        away = self._strangers.odds * np.maximum(1.0 - self.belief[:, live].sum(axis=1), LEAST)
-        part = np.column_stack((away, self.belief[:, live]))
+        away = np.maximum(1.0 - self.belief[:, live].sum(axis=1), LEAST)
+        odds = self._strangers.odds
+        part, plain = (np.column_stack((share * away, self.belief[:, live])) for share in (odds, 1.0))
         cost = -np.log(part)
         best = self._assignment.solve(self.names, bodies, cost[:, 1:], cost[:, 0])
         assigned = {int(body): str(name) for name, body in best.pairs if isinstance(body, int)}
         lost = self._lost_columns()
         gone = self.belief[:, lost] / np.maximum(self.belief[:, :1] + self.belief[:, lost].sum(axis=1)[:, None], LEAST)
         probability = marginals(part)
-        self._strangers.learn(probability, elapsed_s)
-        return Answer(bodies, probability, assigned, [self.numbers[column] for column in lost], gone)
+        cautious = marginals(plain) if odds < 1 else probability
+        self._strangers.learn(cautious, elapsed_s)
+        return Answer(bodies, probability, cautious, assigned, [self.numbers[column] for column in lost], gone)
 
     def _normalise(self) -> None:
         self.belief = np.maximum(self.belief, LEAST)

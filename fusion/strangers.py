@@ -4,7 +4,7 @@ Where all who come are enrolled, a body nobody is known to be must be one of tho
 among strangers it is most likely one more. With strangers a Poisson number of mean m and each identity there on its
 own, the probability of an assignment has a factor m for each body left over (as the false alarms of Reid, "An algorithm
 for tracking multiple targets", 1979, equation 16). Here that is the odds that a body is a stranger, found forwards in
-time from the published probabilities themselves.
+time from the probabilities of names as they are without it: else the share would confirm itself.
 """
 
 from typing import Any
@@ -29,7 +29,7 @@ class Strangers:
         return min(max(self.share / max(1.0 - self.share, 1e-9), LEAST), MOST)
 
     def learn(self, probability: Floats, elapsed_s: float) -> None:
-        """From the probabilities (identities, bodies) that each is each, which have held for `elapsed_s`."""
+        """From the probabilities (identities, bodies) that each is each, without these odds, held for `elapsed_s`."""
         bodies = probability.shape[1]
         if bodies:
             self._body_s = min(self._body_s + elapsed_s * bodies, MEMORY_BODY_S)

@@ -188,11 +188,17 @@ def test_a_phone_alone_is_found_between_its_sniffers() -> None:
     assert np.sqrt(np.trace(covariance)) < 2.0
 
 
+def answered(probability: list[list[float]], assigned: dict[int, str], cautious: float = 1.0) -> Answer:
+    """Of two people, who is body 1 and who body 2; cautious: in shares of that."""
+    chances = np.array(probability)
+    return Answer([1, 2], chances, cautious * chances, assigned, [], np.zeros((2, 0)))
+
+
 def test_names_need_their_time_and_can_be_revised() -> None:
     naming = Naming(Fusion(confirm_hold_s=1.0))
     second = 1_000_000_000
-    sure = Answer([1, 2], np.array([[0.99, 0.0], [0.0, 0.3]]), {1: "Ada", 2: "Bruno"}, [], np.zeros((2, 0)))
-    turned = Answer([1, 2], np.array([[0.0, 0.99], [0.98, 0.0]]), {1: "Bruno", 2: "Ada"}, [], np.zeros((2, 0)))
+    sure = answered([[0.99, 0.0], [0.0, 0.3]], {1: "Ada", 2: "Bruno"})
+    turned = answered([[0.0, 0.99], [0.98, 0.0]], {1: "Bruno", 2: "Ada"})
     assert naming.update("f", 0, ("Ada", "Bruno"), sure) == []
     (confirmed,) = naming.update("f", second, ("Ada", "Bruno"), sure)
     assert (confirmed.type, confirmed.id, confirmed.track) == ("confirm", "Ada", 1)  # type: ignore[union-attr]
@@ -201,6 +207,18 @@ def test_names_need_their_time_and_can_be_revised() -> None:
     assert {event.id for event in revised} == {"Ada", "Bruno"}  # type: ignore[union-attr]
     assert revised[0].type == "revise"  # type: ignore[union-attr]
     assert {body: name.identity for body, name in naming.names.items()} == {1: "Bruno", 2: "Ada"}
+
+
+def test_what_is_learnt_of_strangers_alone_makes_no_name_sure_and_takes_none_away() -> None:
+    naming = Naming(Fusion(confirm_hold_s=1.0))
+    second = 1_000_000_000
+    leaning = answered([[0.99, 0.0], [0.0, 0.3]], {1: "Ada"}, cautious=0.9)
+    for t_s in range(5):
+        assert naming.update("f", t_s * second, ("Ada", "Bruno"), leaning) == []
+    for t_s in (5, 6):
+        naming.update("f", t_s * second, ("Ada", "Bruno"), answered([[0.99, 0.0], [0.0, 0.3]], {1: "Ada"}))
+    naming.update("f", 7 * second, ("Ada", "Bruno"), leaning)
+    assert {body: name.identity for body, name in naming.names.items()} == {1: "Ada"}
 
 
 def test_state_comes_back_as_it_was() -> None:

@@ -37,7 +37,7 @@ def after(tracker: Tracker, site: Site, unseen_s: float) -> list[Person]:
     while tracker.t_ns < t_ns:  # as the engine does: a tick at a time
         tracker.advance(min(tracker.t_ns + SECOND_NS // 5, t_ns))
     body = int(tracker.number[0])
-    answer = Answer([body], np.array([[0.99]]), {body: "Ann"}, [], np.zeros((1, 0)))
+    answer = Answer([body], np.array([[0.99]]), np.array([[0.99]]), {body: "Ann"}, [], np.zeros((1, 0)))
     naming = Naming(site.fusion)
     naming.names[body] = Name("Ann", LAST_SEEN_NS)
     grid = WirelessGrid(site.area, site.sniffers, 1)

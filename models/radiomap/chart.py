@@ -29,16 +29,13 @@ ROUNDS, ROUNDS_TOGETHER = 20, 12
 WALK_M_S, CLIMB = 0.5, 1e-3  # speed while surveying; chance that the next scan is of another storey
 COUNTS = 0.2  # of what levels say: access points of one box, and scans of one stand, err together
 NOISE_VARIANCE = 20.0  # of linear levels
-ALIKE_STOREYS, CEILING = (
-    0.5,
-    0.7,
-)  # correlation of a field through a ceiling: while fitting, and to hold storeys together
+ALIKE_STOREYS, CEILING = 0.5, 0.7  # correlation of a field through a ceiling: while fitting, to hold storeys together
 STAND, TELLS = 1 / 6, 0.6  # how many scans, and access points, count of those that speak for a pair of storeys
 LEAST_SURE = 0.3  # how much likelier (log) a chart must be than all that contradicts it; the rehearsal asks for more
 BORNE_OUT = 0.15  # of what known access points could say for it: a library's batches 0.2 to 0.8
 LEAST_SPREAD = 0.6  # of the map's extent where one known access point is heard a scan; by the root of it where fewer
-# what counts of the likelihood of a shape, which ends in another optimum each time, and of what known ones say:
-# chosen on the hardest tuning draws, where the chances told are about right then
+# What counts of the likelihood of a shape, which ends in another optimum each time, and of what known ones say:
+# chosen on the hardest tuning draws, where the chances told are about right then.
 SHAPE, KNOWN = 0.2, 0.6
 BLUR = 0.46  # of the site's extent: how far off a chart is
 DOUBT = 2.0  # how much more a chart's doubt counts than it says
