@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .fusion.engine import Engine as Engine
+    from .launch.site_files import load_site as load_site
     from .nodes.session import read_session as read_session
     from .nodes.subscription import subscribe as subscribe
-    from .sitefile import load_site as load_site
 
 _PUBLIC = {
     "Engine": "fusion.engine",
-    "load_site": "sitefile",
+    "load_site": "launch.site_files",
     "read_session": "nodes.session",
     "subscribe": "nodes.subscription",
 }

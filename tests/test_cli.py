@@ -15,8 +15,9 @@ from whowhere.launch.commands import doctor, init
 from whowhere.launch.commands.demo import demo_site
 from whowhere.launch.errors import LaunchError
 from whowhere.launch.running import as_typed
+from whowhere.launch.site_files import load_site, parse_site
 from whowhere.launch.wiring import free_port, is_free, with_free_ports
-from whowhere.sitefile import Learning, load_site, parse_site
+from whowhere.sitefile import Learning
 
 DEMO_SITE = Path(cli.__file__).parent / "sites" / "demo.toml"
 

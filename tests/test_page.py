@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from whowhere.drivers.simulated.faults import parse_faults
+from whowhere.launch.site_files import parse_site
 from whowhere.messages import Event, Health, Person, Scene, SiteInForce
 from whowhere.nodes import hub, page
 from whowhere.nodes.bus import Publisher
@@ -25,7 +26,7 @@ from whowhere.nodes.live.board import Board, Mailbox
 from whowhere.nodes.live.plan import plan_of
 from whowhere.nodes.live.server import STATIC, PageError, PageServer
 from whowhere.nodes.node import NodeConfig
-from whowhere.sitefile import Bus, Page, Simulated, Site, parse_site, site_as_json
+from whowhere.sitefile import Bus, Page, Simulated, Site, site_as_json
 
 SITE = """
 name = "hall"

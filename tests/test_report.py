@@ -16,10 +16,11 @@ from whowhere.launch.report.identities import visible
 from whowhere.launch.report.story import Block, Ribbon, Story, carrier
 from whowhere.launch.report.svg import Axes, clock, number, path, tag, ticks, words
 from whowhere.launch.report.write import report_of, write_report
+from whowhere.launch.site_files import load_site
 from whowhere.messages import Event, Health, Message, Person, Scene, Stamp, State, Truth, encode
 from whowhere.nodes.bus import Received
 from whowhere.nodes.session import Session, SessionWriter
-from whowhere.sitefile import load_site, site_as_json
+from whowhere.sitefile import site_as_json
 
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND

@@ -6,7 +6,9 @@ import msgspec
 import numpy as np
 import pytest
 from msgspec.structs import replace
-from whowhere.sitefile import Site, SiteError, _tables, load_site, parse_site, published, site_as_json, site_from_json
+from whowhere.launch.site_files import load_site, parse_site
+from whowhere.launch.site_mistakes import tables_in
+from whowhere.sitefile import Site, SiteError, published, site_as_json, site_from_json
 
 DEMO = Path(__file__).parents[1] / "launch" / "sites" / "demo.toml"
 TEXT = DEMO.read_text()
@@ -135,5 +137,5 @@ def test_every_key_is_documented() -> None:
 def _tables_below(table: type) -> list[type]:
     import msgspec
 
-    below = [inner for field in msgspec.structs.fields(table) for inner in _tables(field.type)]
+    below = [inner for field in msgspec.structs.fields(table) for inner in tables_in(field.type)]
     return [*below, *(deeper for inner in below for deeper in _tables_below(inner))]

@@ -15,8 +15,9 @@ from ...drivers.wifi.port import SCHEMES
 from ...fusion.geometry import floor_map
 from ...nodes import reach
 from ...nodes.models import models_of
-from ...sitefile import SIMULATED, Camera, Homography, Radar, Site, Sniffer, Witness, load_site
+from ...sitefile import SIMULATED, Camera, Homography, Radar, Site, Sniffer, Witness
 from ..errors import LaunchError
+from ..site_files import load_site
 
 EXAMPLE = """
 whowhere check site.toml

@@ -18,13 +18,14 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from ...nodes.crop_keeping import require_folder
-from ...sitefile import Learning, Simulated, Site, load_site
+from ...sitefile import Learning, Simulated, Site
 from ..arguments import natural, new_recording
 from ..listening import Listener
 from ..memory import memory_by_process
 from ..processes import process_table
 from ..running import PageWatch, Recorded, SupervisorHeart, as_typed, page_url, run_folder, stop_on_signals
 from ..simulated_phones import with_phones
+from ..site_files import load_site
 from ..supervisor import Supervisor
 from ..wiring import claim, is_free, wire, with_free_ports
 

@@ -7,10 +7,10 @@ recording had to stop.
 
 import argparse
 
-from ...sitefile import load_site
 from ..arguments import new_recording
 from ..processes import process_table
 from ..running import PageWatch, Recorded, SupervisorHeart, page_url, run_folder, stop_on_signals
+from ..site_files import load_site
 from ..supervisor import Supervisor
 from ..wiring import require_free, wire
 
