@@ -25,6 +25,7 @@ Point3: TypeAlias = tuple[float, float, float]
 
 MODELS = ("radiomap", "positioning", "appearance", "gait")
 SHIPPED = "shipped"  # as a model: the one that comes with whowhere
+ENROLLED = "dev-"  # how the pseudonyms of enrolled devices begin
 SIMULATED = "simulated"  # as a port or source: the sensor's virtual twin, wired up by launch
 
 
@@ -300,6 +301,16 @@ def published(site: Site, pseudonym: Callable[[str], str]) -> Site:
     consenting = {identity.name for identity in identities}
     phones = tuple(replace(phone, token="") for phone in site.phones if phone.owner in consenting)
     return replace(site, identities=identities, phones=phones)
+
+
+def require_pseudonyms(site: Site, device: str) -> None:
+    """`device`: one that was heard and that `site` does not list. Raises ValueError where it is an enrolled device's
+    pseudonym while the site has addresses: nobody would ever be named."""
+    if device.startswith(ENROLLED) and any(":" in known for who in site.identities for known in who.devices):
+        raise ValueError(
+            f'site "{site.name}" lists devices by hardware address, but these messages by pseudonym ("{device}"): take '
+            "the site that was recorded with them, Session(path).site()"
+        )
 
 
 def _require_unique(what: str, names: Iterator[str]) -> None:
