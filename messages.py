@@ -309,7 +309,7 @@ class Health(Header, frozen=True, kw_only=True, eq=False, tag="health"):
 
 
 class RadioMap(Header, frozen=True, kw_only=True, eq=False, tag="map"):
-    """A new radio map to swap in."""
+    """A new radio map to swap in, on trial; the node that places phones takes it, fusion does not."""
 
     name: str
     version: str
@@ -317,7 +317,7 @@ class RadioMap(Header, frozen=True, kw_only=True, eq=False, tag="map"):
 
 
 class ModelSwap(Header, frozen=True, kw_only=True, eq=False, tag="model"):
-    """A model to swap in: the folder's name below models/ and the sha256 its card must carry."""
+    """Reserved: a model to swap in, by its folder below models/ and its card's sha256. Nothing sends or takes it."""
 
     name: str
     version: str
@@ -351,7 +351,7 @@ Message: TypeAlias = (
 
 SENSOR_KINDS = ("radar", "camera", "wifi", "phone")
 OUTPUT_KINDS = ("location", "scene", "event")  # byte-identical in every replay
-INPUT_KINDS = (*SENSOR_KINDS, "position", "health", "map", "model")  # what the engine is stepped with
+INPUT_KINDS = (*SENSOR_KINDS, "position", "health")  # what fusion receives; of a phone, the engine takes the position
 LATE_JOINER_KINDS = ("site", "scene", "health", "checkpoint")  # the hub keeps the last of each topic
 
 
