@@ -17,7 +17,6 @@ from pathlib import Path
 from ..nodes.bus import Publisher
 from ..nodes.health import Heartbeat
 from ..sitefile import Bus, Page
-from .errors import LaunchError
 from .supervisor import Supervisor
 
 PAGE_RETRY_S = 0.25
@@ -37,9 +36,7 @@ def run_folder() -> Iterator[Path]:
 
 
 def stop_on_signals(seconds: float | None = None) -> threading.Event:
-    """An event that Ctrl-C, SIGTERM or the end of `seconds` sets. Raises LaunchError for a time that is none."""
-    if seconds is not None and not 0 < seconds <= threading.TIMEOUT_MAX:  # NaN neither
-        raise LaunchError(f"--seconds {seconds:g}: must be more than 0", "leave it out to run until Ctrl-C")
+    """An event that Ctrl-C, SIGTERM or the end of `seconds` (an argument of that kind) sets."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

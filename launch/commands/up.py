@@ -7,7 +7,7 @@ recording had to stop.
 
 import argparse
 
-from ..arguments import new_recording
+from ..arguments import new_recording, seconds
 from ..processes import process_table
 from ..running import PageWatch, Recorded, SupervisorHeart, page_url, run_folder, stop_on_signals
 from ..site_files import load_site
@@ -22,7 +22,7 @@ whowhere up site.toml --record today.mcap
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("site", metavar="SITE", help="the site file (TOML; docs/site.md)")
-    parser.add_argument("--seconds", type=float, metavar="N", help="end by itself after N seconds")
+    parser.add_argument("--seconds", type=seconds, metavar="N", help="end by itself after N seconds")
     parser.add_argument("--record", type=new_recording, metavar="FILE", help="record the session to FILE")
     parser.add_argument("--faults", default="", metavar="SPEC", help="faults of simulated sensors (docs/simulated.md)")
 

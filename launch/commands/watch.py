@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ...messages import Message, Person, Scene, as_json
 from ...nodes.bus import Subscriber, require_hub, snapshot
+from ..arguments import seconds
 from ..endpoint import add_bus_arguments, bus_of
 from ..running import stop_on_signals
 
@@ -26,7 +27,7 @@ STALE_S = 3.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_bus_arguments(parser)
-    parser.add_argument("--seconds", type=float, metavar="N", help="end by itself after N seconds")
+    parser.add_argument("--seconds", type=seconds, metavar="N", help="end by itself after N seconds")
     parser.add_argument("--json", action="store_true", help="one JSON line per scene")
 
 
