@@ -20,8 +20,11 @@ Share: TypeAlias = Annotated[float, Meta(gt=0, lt=1)]
 Port: TypeAlias = Annotated[int, Meta(ge=1, le=65533)]
 Id: TypeAlias = Annotated[str, Meta(pattern=ID_PATTERN, max_length=64)]
 Name: TypeAlias = Annotated[str, Meta(pattern=NAME_PATTERN)]
-Point2: TypeAlias = tuple[float, float]
-Point3: TypeAlias = tuple[float, float, float]
+Metres: TypeAlias = Annotated[float, Meta(ge=-1000, le=1000)]  # from the origin; a square kilometre takes fusion 0.2 GB
+Point2: TypeAlias = tuple[Metres, Metres]
+Point3: TypeAlias = tuple[Metres, Metres, Metres]
+Pixels: TypeAlias = tuple[float, float]
+Size: TypeAlias = tuple[Annotated[int, Meta(gt=0)], Annotated[int, Meta(gt=0)]]
 
 MODELS = ("radiomap", "positioning", "appearance", "gait")
 SHIPPED = "shipped"  # as a model: the one that comes with whowhere
@@ -42,7 +45,7 @@ class Area(_Table, frozen=True, kw_only=True):
 
     x_m: Point2
     y_m: Point2
-    walls: tuple[tuple[float, float, float, float], ...] = ()
+    walls: tuple[tuple[Metres, Metres, Metres, Metres], ...] = ()
 
     def __post_init__(self) -> None:
         for name, (low, high) in (("x_m", self.x_m), ("y_m", self.y_m)):
@@ -73,8 +76,8 @@ class Radar(_Table, frozen=True, kw_only=True):
 class Homography(_Table, frozen=True, kw_only=True, tag="homography", tag_field="model"):
     """Pixels to floor by at least four correspondences, pixels_px[i] <-> floor_m[i], no three on one line."""
 
-    image_size: tuple[int, int]
-    pixels_px: tuple[Point2, ...]
+    image_size: Size
+    pixels_px: tuple[Pixels, ...]
     floor_m: tuple[Point2, ...]
 
     def __post_init__(self) -> None:
@@ -87,9 +90,9 @@ class Homography(_Table, frozen=True, kw_only=True, tag="homography", tag_field=
 class Pinhole(_Table, frozen=True, kw_only=True, tag="pinhole", tag_field="model"):
     """A full camera: focal lengths and centre in px, distortion (k1, k2, p1, p2, k3), and its pose."""
 
-    image_size: tuple[int, int]
+    image_size: Size
     focal_px: tuple[Positive, Positive]
-    centre_px: Point2
+    centre_px: Pixels
     distortion: tuple[float, float, float, float, float] = (0.0, 0.0, 0.0, 0.0, 0.0)
     pose: Pose
 
@@ -184,6 +187,11 @@ class Fusion(_Table, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if twice := [witness for witness in self.evidence if self.evidence.count(witness) > 1]:
             raise ValueError(f'evidence = {[*self.evidence]} names "{twice[0]}" twice; once is enough')
+        if self.release_probability > self.confirm_probability:
+            raise ValueError(
+                f"release_probability = {self.release_probability} must not be above confirm_probability, "
+                f"{self.confirm_probability}: a name would be given up as soon as it is confirmed"
+            )
 
 
 class Bus(_Table, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from ..sitefile import Bus, Page
 from .supervisor import Supervisor
 
 PAGE_RETRY_S = 0.25
+OPEN_PAGE = "page.host lets other machines in: whoever can reach this one may watch, without a password (docs/page.md)"
 
 
 @contextlib.contextmanager

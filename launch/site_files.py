@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
+from ..nodes.model_files import SHIPPED_FILES
 from ..sitefile import SHIPPED, SIMULATED, Camera, Site, SiteError, Sniffer
 from .site_mistakes import line_of, look_up, numbers, told
 
@@ -67,8 +68,13 @@ def _with_paths_from(folder: Path, site: Site, file: str) -> Site:
             raise SiteError(f'{file}: radars.{radar.id}.config = "{radar.config}": no such file beside the site file')
         radars.append(replace(radar, config=str(found)))
     for name, model in site.models.items():
+        if model == SHIPPED and name not in SHIPPED_FILES:
+            with_one = ", ".join(SHIPPED_FILES)
+            raise SiteError(
+                f'{file}: models.{name} = "{model}": none comes with whowhere (only {with_one}); name a file'
+            )
         if model != SHIPPED and not (folder / model).is_file():
-            hint = f'; "{SHIPPED}" takes the one that comes with whowhere' if name in ("appearance", "gait") else ""
+            hint = f'; "{SHIPPED}" takes the one that comes with whowhere' if name in SHIPPED_FILES else ""
             raise SiteError(f'{file}: models.{name} = "{model}": no such file beside the site file{hint}')
     gateway = site.gateway
     for name in ("certificate", "key"):

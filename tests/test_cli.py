@@ -98,6 +98,14 @@ def test_check_describes_the_demo_site(capsys: pytest.CaptureFixture[str]):
     assert "4 people enrolled with 4 devices" in text
 
 
+def test_check_says_what_an_open_page_means(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / "site.toml"
+    for host, lines in (("127.0.0.1", 0), ("0.0.0.0", 1)):
+        path.write_text(f'{DEMO_SITE.read_text()}\n[page]\nhost = "{host}"\n')
+        assert cli.main(["check", str(path)]) == 0
+        assert capsys.readouterr().out.count("may watch, without a password (docs/page.md)") == lines
+
+
 def test_check_says_what_phones_lack(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     path = tmp_path / "site.toml"
     text = 'name = "x"\n[area]\nx_m = [0, 5]\ny_m = [0, 5]\n[[identities]]\nname = "Ada"\nconsent = true\n'

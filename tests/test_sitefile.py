@@ -53,6 +53,19 @@ def test_the_demo_site_loads() -> None:
         ),
         ('"sniffer-2"', '"sniffer 2"', r"'sniffer 2': Expected text in quotes of letters, digits"),
         ("[0.3, 0.3, 2.2]", "[nan, 0.3, 2.2]", r"sniffers.sniffer-1.position_m.0 = nan: must be a finite number"),
+        (
+            "[simulated]",
+            "[fusion]\nconfirm_probability = 0.7\nrelease_probability = 0.8\n[simulated]",
+            r"demo.toml:11: fusion.release_probability = 0.8 must not be above confirm_probability, 0.7",
+        ),
+        ("[640, 480]", "[0, 480]", r"cameras.camera-1.calibration.image_size.0 = 0: Expected a whole number >= 1$"),
+        (
+            "[640, 480]",
+            "[640, -480]",
+            r"cameras.camera-1.calibration.image_size.1 = -480: Expected a whole number >= 1",
+        ),
+        ("[0.3, 0.3, 2.2]", "[0.3, 1e9, 2.2]", r"sniffers.sniffer-1.position_m.1 = 1000000000.0: .* <= 1000.0"),
+        ("y_m = [0.0, 10.0]", "y_m = [0.0, 1e9]", r"demo.toml:6: area.y_m.1 = 1000000000.0: Expected a number <= 1000"),
         ("[area]", "[area", r"not TOML"),
         ('name = "Ada"', 'name = "unknown"', r"choose another name"),
         ('name = "Ada"', 'name = "A/da"', r"identities"),
@@ -92,6 +105,9 @@ def test_files_that_are_missing_are_named(tmp_path: Path) -> None:
         load_site(site)
     site.write_text(TEXT + '\n[models]\nappearance = "reid.json"\n')
     with pytest.raises(SiteError, match=r'models.appearance = "reid.json": no such file'):
+        load_site(site)
+    site.write_text(TEXT + '\n[models]\nradiomap = "shipped"\n')
+    with pytest.raises(SiteError, match=r'models.radiomap = "shipped": none comes with whowhere'):
         load_site(site)
 
 

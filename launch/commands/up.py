@@ -6,10 +6,12 @@ recording had to stop.
 """
 
 import argparse
+import sys
 
+from ...nodes.reach import is_loopback
 from ..arguments import new_recording, seconds
 from ..processes import process_table
-from ..running import PageWatch, Recorded, SupervisorHeart, page_url, run_folder, stop_on_signals
+from ..running import OPEN_PAGE, PageWatch, Recorded, SupervisorHeart, page_url, run_folder, stop_on_signals
 from ..site_files import load_site
 from ..supervisor import Supervisor
 from ..wiring import require_free, wire
@@ -30,6 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     site = load_site(args.site)
     require_free(site)
+    if not is_loopback(site.page.host):
+        print(f"whowhere up: {OPEN_PAGE}", file=sys.stderr)
     stop = stop_on_signals(args.seconds)
     with run_folder() as folder:
         wiring = wire(site, folder, args.faults)
