@@ -23,7 +23,8 @@ from ..arguments import natural, new_recording, seconds
 from ..listening import Listener
 from ..memory import memory_by_process
 from ..processes import process_table
-from ..running import PageWatch, Recorded, SupervisorHeart, as_typed, page_url, run_folder, stop_on_signals
+from ..run_folders import run_folder
+from ..running import PageWatch, Recorded, SupervisorHeart, as_typed, page_url, stop_on_signals
 from ..simulated_phones import with_phones
 from ..site_files import load_site
 from ..supervisor import Supervisor

@@ -15,7 +15,8 @@ from ...nodes.bus import Subscriber, require_hub
 from ..arguments import new_recording, seconds
 from ..endpoint import add_bus_arguments, bus_of, running_site
 from ..processes import recorder_row
-from ..running import run_folder, stop_on_signals
+from ..run_folders import run_folder
+from ..running import stop_on_signals
 from ..supervisor import Supervisor
 from ..wiring import Wiring
 

@@ -21,7 +21,8 @@ from ...sitefile import Bus, Site
 from ..arguments import not_negative
 from ..errors import LaunchError
 from ..processes import player_row, process_table
-from ..running import PageWatch, SupervisorHeart, as_typed, page_url, run_folder, stop_on_signals
+from ..run_folders import run_folder
+from ..running import PageWatch, SupervisorHeart, as_typed, page_url, stop_on_signals
 from ..supervisor import Supervisor
 from ..wiring import Wiring, with_free_ports
 

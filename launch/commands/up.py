@@ -11,7 +11,8 @@ import sys
 from ...nodes.reach import is_loopback
 from ..arguments import new_recording, seconds
 from ..processes import process_table
-from ..running import OPEN_PAGE, PageWatch, Recorded, SupervisorHeart, page_url, run_folder, stop_on_signals
+from ..run_folders import run_folder
+from ..running import OPEN_PAGE, PageWatch, Recorded, SupervisorHeart, page_url, stop_on_signals
 from ..site_files import load_site
 from ..supervisor import Supervisor
 from ..wiring import require_free, wire
