@@ -61,14 +61,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, eq=False, tag_field="kin
     v: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
-        if self.v != SCHEMA_VERSION:
-            raise ValueError(
-                f"schema version v = {self.v}, but this whowhere speaks {SCHEMA_VERSION}: upgrade the older side"
-            )
-        if not self.source or "/" in self.source:
-            raise ValueError(f"source = {self.source!r} must be a non-empty name without '/'")
-        if self.t_ns < 0:
-            raise ValueError(f"t_ns = {self.t_ns} must be UTC nanoseconds, not negative")
+        _require_header(self)
 
     @property
     def topic(self) -> str:
@@ -231,6 +224,14 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     revises: str | None = None
     track: int | None = None
 
+    def __post_init__(self) -> None:
+        (xx, xy, yy), (vx, vy) = self.covariance_m2, self.velocity_m_s
+        total = self.x_m + self.y_m + xx + xy + yy + vx + vy
+        for _, probability in self.candidates:
+            total += probability
+        if total - total != 0:  # one is no finite number; asking each is twice as slow, and these are made by the scene
+            raise ValueError(f"{self.id!r}: x_m, y_m, covariance_m2, velocity_m_s, candidates must be finite: {self}")
+
     def fields(self) -> dict[str, Any]:
         """The fields by name, as `Location` takes them."""
         return msgspec.structs.asdict(self)
@@ -243,6 +244,10 @@ class Location(Person, frozen=True, kw_only=True, tag_field="kind", tag="locatio
     t_ns: int
     seq: int = 0
     v: int = SCHEMA_VERSION
+
+    def __post_init__(self) -> None:
+        _require_header(self)
+        Person.__post_init__(self)
 
     @property
     def topic(self) -> str:
@@ -309,7 +314,7 @@ class Health(Header, frozen=True, kw_only=True, eq=False, tag="health"):
 
 
 class RadioMap(Header, frozen=True, kw_only=True, eq=False, tag="map"):
-    """A new radio map to swap in."""
+    """A new radio map to swap in, on trial; the node that places phones takes it, fusion does not."""
 
     name: str
     version: str
@@ -317,7 +322,7 @@ class RadioMap(Header, frozen=True, kw_only=True, eq=False, tag="map"):
 
 
 class ModelSwap(Header, frozen=True, kw_only=True, eq=False, tag="model"):
-    """A model to swap in: the folder's name below models/ and the sha256 its card must carry."""
+    """Reserved: a model to swap in, by its folder below models/ and its card's sha256. Nothing sends or takes it."""
 
     name: str
     version: str
@@ -351,7 +356,7 @@ Message: TypeAlias = (
 
 SENSOR_KINDS = ("radar", "camera", "wifi", "phone")
 OUTPUT_KINDS = ("location", "scene", "event")  # byte-identical in every replay
-INPUT_KINDS = (*SENSOR_KINDS, "position", "health", "map", "model")  # what the engine is stepped with
+INPUT_KINDS = (*SENSOR_KINDS, "position", "health")  # what fusion receives; of a phone, the engine takes the position
 LATE_JOINER_KINDS = ("site", "scene", "health", "checkpoint")  # the hub keeps the last of each topic
 
 
@@ -406,6 +411,17 @@ def numbered(message: Message, counts: dict[str, int]) -> Message:
     seq = counts.get(message.topic, 0)
     counts[message.topic] = seq + 1
     return msgspec.structs.replace(message, seq=seq)
+
+
+def _require_header(message: Any) -> None:
+    if message.v != SCHEMA_VERSION:
+        raise ValueError(
+            f"schema version v = {message.v}, but this whowhere speaks {SCHEMA_VERSION}: upgrade the older side"
+        )
+    if not message.source or "/" in message.source:
+        raise ValueError(f"source = {message.source!r} must be a non-empty name without '/'")
+    if message.t_ns < 0:
+        raise ValueError(f"t_ns = {message.t_ns} must be UTC nanoseconds, not negative")
 
 
 def _finite(name: str, values: np.ndarray) -> np.ndarray:

@@ -26,7 +26,7 @@ from ..messages import (
     WifiWindow,
     numbered,
 )
-from ..sitefile import Site, site_as_json
+from ..sitefile import Site, require_pseudonyms, site_as_json
 from . import state as packing
 from .carriers import Enrolled, Place, Trail, bodies_of
 from .clocks import Clocks
@@ -153,8 +153,8 @@ class Engine:
         bodies, rows = bodies_of(self._identities, self._tracker), self._confirmed_rows()
         paths = cache(lambda sniffer: self._rssi.paths(sniffer, bodies))  # the same for all of a window's devices
         for device, rssi_dbm in zip(window.devices, window.rssi_dbm, strict=True):
-            row = self._device_row.get(device)
-            if row is None:
+            if (row := self._device_row.get(device)) is None:
+                require_pseudonyms(self.site, device)
                 continue
             if self._rssi.is_too_soon(row, sniffer, window.t_ns):
                 self._count(f"too_soon:{window.source}")

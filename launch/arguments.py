@@ -2,6 +2,7 @@
 places to write to, which are looked at before any work is done and never touched."""
 
 import argparse
+import math
 import os
 from pathlib import Path
 
@@ -26,6 +27,17 @@ def seconds(text: str) -> float:
         value = 0.0
     if not 0 < value <= MOST_S:  # NaN neither
         raise argparse.ArgumentTypeError(f"{text!r} must be a number of seconds, more than 0 and {MOST_S:.0e} at most")
+    return value
+
+
+def not_negative(text: str) -> float:
+    """A number from 0 on, with an end. Raises ArgumentTypeError."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < math.inf:  # NaN neither
+        raise argparse.ArgumentTypeError(f"{text!r} must be a number, 0 or more")
     return value
 
 

@@ -21,8 +21,9 @@ from ..fusion.radio_fit import EXPONENT_SD, RadioFit
 from ..fusion.sniffer_positions import Suspect
 from ..messages import INPUT_KINDS, Location, Message, WifiWindow, kind_of
 from ..nodes.session import Session
-from ..sitefile import Site, SiteError, Sniffer, parse_site
+from ..sitefile import Site, SiteError, Sniffer
 from .errors import LaunchError
+from .site_files import parse_site
 from .whole_files import write_whole
 
 NEAREST_NS = 300_000_000  # a confirmed place further than this in time from the window's middle is none

@@ -1,4 +1,4 @@
-"""What the commands that run processes share: a folder for the run, signals as an event, the page's address said as
+"""What the commands that run processes share: signals as an event, the page's address said as
 soon as it answers, and a heartbeat of the supervisor itself. It decides nothing about which processes run."""
 
 import contextlib
@@ -6,40 +6,24 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from ..nodes.bus import Publisher
 from ..nodes.health import Heartbeat
 from ..sitefile import Bus, Page
-from .errors import LaunchError
 from .supervisor import Supervisor
 
 PAGE_RETRY_S = 0.25
-
-
-@contextlib.contextmanager
-def run_folder() -> Iterator[Path]:
-    """A fresh folder for pseudo-terminals, streams and keys; kept, and said, only where a process left its trace."""
-    folder = Path(tempfile.mkdtemp(prefix="whowhere-"))
-    try:
-        yield folder
-    finally:
-        if traces := sorted(folder.glob("*.crash")):
-            print(f"whowhere: traces for a bug report: {', '.join(map(str, traces))}", file=sys.stderr)
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
+OPEN_PAGE = "page.host lets other machines in: whoever can reach this one may watch, without a password (docs/page.md)"
 
 
 def stop_on_signals(seconds: float | None = None) -> threading.Event:
-    """An event that Ctrl-C, SIGTERM or the end of `seconds` sets. Raises LaunchError for a time that is none."""
-    if seconds is not None and not 0 < seconds <= threading.TIMEOUT_MAX:  # NaN neither
-        raise LaunchError(f"--seconds {seconds:g}: must be more than 0", "leave it out to run until Ctrl-C")
+    """An event that Ctrl-C, SIGTERM or the end of `seconds` (an argument of that kind) sets."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from whowhere.sitefile import Site, load_site
+from whowhere.launch.site_files import load_site
+from whowhere.sitefile import Site
 
 
 @pytest.fixture(scope="session")

@@ -16,12 +16,13 @@ from whowhere.drivers.simulated.phones_air import survey
 from whowhere.drivers.simulated.streams import streams
 from whowhere.launch.located import located
 from whowhere.launch.simulation import arrivals
+from whowhere.launch.site_files import load_site
 from whowhere.messages import CameraFrame, Message, PhoneBatch, PhonePosition, RadarFrame, Truth, WifiWindow
 from whowhere.models.positioning.calibration import read_well
 from whowhere.models.positioning.live import PhoneLocator
 from whowhere.models.radiomap.knn import Locator, calibrated
 from whowhere.models.radiomap.maps import FingerprintMap
-from whowhere.sitefile import Site, load_site
+from whowhere.sitefile import Site
 
 DEMO = Path(__file__).resolve().parents[1] / "launch" / "sites" / "demo.toml"
 NOTHING = np.zeros((0, 4), "f4")

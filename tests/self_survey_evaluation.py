@@ -14,11 +14,12 @@ from phone_truth import with_phones
 from whowhere.drivers.simulated.streams import EPOCH_NS, streams
 from whowhere.fusion.engine import Engine
 from whowhere.launch import self_survey
+from whowhere.launch.site_files import load_site
 from whowhere.messages import Location, Message, PhoneBatch, Truth
 from whowhere.models.radiomap.knn import Locator
 from whowhere.models.radiomap.maps import FingerprintMap, MapError
 from whowhere.models.radiomap.selfsurvey import LabelledScan, survey
-from whowhere.sitefile import Site, load_site
+from whowhere.sitefile import Site
 
 DEMO = Path(__file__).resolve().parents[1] / "launch" / "sites" / "demo.toml"
 HELD_OUT_S = 300.0  # the session's end: scans there are located, with the truth

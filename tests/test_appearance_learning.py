@@ -9,9 +9,10 @@ import pytest
 from whowhere.launch import learning_appearance
 from whowhere.launch.cli import main
 from whowhere.launch.commands.demo import SITE
+from whowhere.launch.site_files import load_site
 from whowhere.models.appearance.model import SHIPPED, load_model, model_of, shipped_model
 from whowhere.nodes.session import SessionWriter
-from whowhere.sitefile import load_site, site_as_json
+from whowhere.sitefile import site_as_json
 
 torch = pytest.importorskip("torch", reason="learning needs the train extra")
 

@@ -12,8 +12,9 @@ from whowhere.drivers.simulated.streams import EPOCH_NS, streams
 from whowhere.launch.cli import main
 from whowhere.launch.commands.demo import SITE
 from whowhere.launch.simulation import Simulation, arrivals, published_for_simulation
+from whowhere.launch.site_files import load_site, parse_site
 from whowhere.messages import Message
-from whowhere.sitefile import Simulated, Site, load_site, parse_site
+from whowhere.sitefile import Simulated, Site
 
 TRUE_DBM, TRUE_EXPONENT = -46.0, 2.8
 FILE_DBM, FILE_EXPONENT = -40.0, 2.0

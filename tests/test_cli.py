@@ -15,9 +15,15 @@ from whowhere.launch.commands import doctor, init
 from whowhere.launch.commands.demo import demo_site
 from whowhere.launch.errors import LaunchError
 from whowhere.launch.running import as_typed
+from whowhere.launch.site_files import load_site, parse_site
 from whowhere.launch.wiring import free_port, is_free, with_free_ports
-from whowhere.sitefile import Learning, load_site, parse_site
+from whowhere.sitefile import Learning
 
+ALONE = """
+name = "hall"
+area = { x_m = [0, 4], y_m = [0, 3] }
+identities = [{ name = "Ada", devices = ["a4:83:e7:00:00:01"], consent = true }]
+"""
 DEMO_SITE = Path(cli.__file__).parent / "sites" / "demo.toml"
 
 
@@ -31,6 +37,14 @@ def failure(capsys: pytest.CaptureFixture[str], *argv: str, status: int = 1) -> 
     assert "a fault in whowhere itself" not in said[0]
     assert len(said) == 1 or said[1].startswith("  try: ")
     return "\n".join(said)
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
+    """The sentence for an argument of the wrong kind, whose status is that of wrong usage."""
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(list(argv))
+    assert exit_.value.code == 2
+    return capsys.readouterr().err.splitlines()[0]
 
 
 @pytest.mark.parametrize("command", cli.COMMANDS)
@@ -87,6 +101,25 @@ def test_check_describes_the_demo_site(capsys: pytest.CaptureFixture[str]):
     assert 'site "demo": 12 m x 10 m' in text
     assert "radar radar-1: simulated" in text
     assert "4 people enrolled with 4 devices" in text
+
+
+def test_one_is_no_plural(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / "site.toml"
+    for text, said in (
+        (DEMO_SITE.read_text(), "4 people enrolled with 4 devices"),
+        (ALONE, "1 person enrolled with 1 device"),
+    ):
+        path.write_text(text)
+        assert cli.main(["check", str(path)]) == 0
+        assert f"  {said}\n" in capsys.readouterr().out
+
+
+def test_check_says_what_an_open_page_means(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / "site.toml"
+    for host, lines in (("127.0.0.1", 0), ("0.0.0.0", 1)):
+        path.write_text(f'{DEMO_SITE.read_text()}\n[page]\nhost = "{host}"\n')
+        assert cli.main(["check", str(path)]) == 0
+        assert capsys.readouterr().out.count("may watch, without a password (docs/page.md)") == lines
 
 
 def test_check_says_what_phones_lack(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -202,7 +235,8 @@ def test_a_replay_does_not_announce_another_programs_page():
 
 @pytest.mark.parametrize("wrong", [["--rate", "nan"], ["--rate", "inf"], ["--start", "-1"], ["--start", "nan"]])
 def test_a_pace_that_is_none_is_refused(wrong: list[str], capsys: pytest.CaptureFixture[str]):
-    assert "--rate and --start must be numbers from 0 on" in failure(capsys, "replay", "any.mcap", *wrong)
+    said = refusal(capsys, "replay", "any.mcap", *wrong)
+    assert said == f"whowhere replay: argument {wrong[0]}: '{wrong[1]}' must be a number, 0 or more"
 
 
 def test_another_machines_bus_needs_a_key_folder(capsys: pytest.CaptureFixture[str]):
@@ -226,9 +260,14 @@ def test_help_of_a_command_is_that_commands(capsys: pytest.CaptureFixture[str]):
     assert capsys.readouterr().out.startswith("usage: whowhere check")
 
 
-@pytest.mark.parametrize("seconds", ["0", "-4", "nan"])
-def test_a_run_of_no_length_is_refused(seconds: str, capsys: pytest.CaptureFixture[str]):
-    assert "must be more than 0" in failure(capsys, "demo", "--seconds", seconds)
+@pytest.mark.parametrize("words", [["demo"], ["up", "a.toml"], ["watch"], ["record", "a.mcap"], ["simulate", "a.mcap"]])
+@pytest.mark.parametrize("seconds", ["0", "-4", "nan", "soon"])
+def test_a_run_of_no_length_is_refused_alike_everywhere(
+    words: list[str], seconds: str, capsys: pytest.CaptureFixture[str]
+):
+    said = refusal(capsys, *words, "--seconds", seconds)
+    wrong = f"argument --seconds: '{seconds}' must be a number of seconds, more than 0 and 1e+09 at most"
+    assert said == f"whowhere {words[0]}: {wrong}"
 
 
 def test_a_port_beyond_65535_is_said(capsys: pytest.CaptureFixture[str]):

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from whowhere.drivers.simulated.streams import EPOCH_NS, streams
 from whowhere.fusion.engine import Engine
+from whowhere.launch.site_files import load_site
 from whowhere.messages import Checkpoint, Stamp, Truth, encode
 from whowhere.nodes.bus import Received
 from whowhere.nodes.fusion import admit, catch_up, is_new, with_ranges
 from whowhere.nodes.ledger import Ledger
-from whowhere.sitefile import load_site
 
 SITE = load_site(Path(__file__).parents[1] / "launch" / "sites" / "demo.toml")
 

@@ -1,6 +1,7 @@
 """The vocabulary: what goes in comes out, and what is malformed is refused with the field's name."""
 
 from contextlib import suppress
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -180,6 +181,31 @@ def test_impossible_values_are_refused_by_name(which: int, field: str, bad: obje
     body = msgspec.msgpack.decode(encode(good))
     with pytest.raises(BadMessage, match=reason):
         decode(msgspec.msgpack.encode({**body, field: value.tobytes() if isinstance(value, np.ndarray) else value}))
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"v": 2}, "schema version v = 2"),
+        ({"source": ""}, "source = '' must be a non-empty name"),
+        ({"t_ns": -1}, "t_ns = -1 must be UTC nanoseconds"),
+        ({"y_m": float("nan")}, "'Ada': x_m, y_m, .* must be finite"),
+        ({"covariance_m2": (0.1, 0.0, float("inf"))}, "must be finite"),
+        ({"velocity_m_s": (float("inf"), -float("inf"))}, "must be finite"),
+        ({"candidates": (("Ada", float("nan")),)}, "must be finite"),
+    ],
+)
+def test_a_location_is_checked_as_every_message_is(change: dict[str, Any], reason: str) -> None:
+    """It shares no class with the others, and a scene's people are checked with it."""
+    with pytest.raises(ValueError, match=reason):
+        msgspec.structs.replace(LOCATION, **change)
+    body = msgspec.msgpack.decode(encode(LOCATION))
+    with pytest.raises(BadMessage, match=reason):
+        decode(msgspec.msgpack.encode({**body, **change}))
+    if not change.keys() & {"v", "source", "t_ns"}:
+        scene = {"kind": "scene", "source": "fusion", "t_ns": 1, "people": [{**body, **change}]}
+        with pytest.raises(BadMessage, match=reason):
+            decode(msgspec.msgpack.encode(scene))
 
 
 @pytest.mark.parametrize("size", [(), (640,), (640, 480, 3), (640, float("nan")), (float("inf"), 480)])

@@ -17,9 +17,10 @@ from whowhere.launch.calibration import read_lens
 from whowhere.launch.cli import main
 from whowhere.launch.commands.demo import SITE
 from whowhere.launch.errors import LaunchError
+from whowhere.launch.site_files import load_site
 from whowhere.messages import CameraFrame, RadarFrame
 from whowhere.nodes.session import Session
-from whowhere.sitefile import Camera, Detector, Pinhole, Pose, load_site
+from whowhere.sitefile import Camera, Detector, Pinhole, Pose
 
 there = pytest.mark.skipif(not recorded_room.DATA.is_dir(), reason=f"the recording in {recorded_room.DATA} is not here")
 SECOND_NS = 1_000_000_000

@@ -8,9 +8,10 @@ from whowhere.drivers.simulated.streams import streams
 from whowhere.fusion.engine import Engine
 from whowhere.fusion.models import Models
 from whowhere.launch.simulation import published_for_simulation
+from whowhere.launch.site_files import load_site
 from whowhere.messages import Message, Truth, encode
 from whowhere.nodes.models import models_of
-from whowhere.sitefile import Site, load_site
+from whowhere.sitefile import Site
 
 ROOMS = Path(__file__).resolve().parents[1] / "launch" / "sites" / "rooms.toml"
 

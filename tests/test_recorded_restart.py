@@ -13,13 +13,14 @@ import msgspec
 import pytest
 from buses import free_bus, node, running_hub, wait_for
 from whowhere.drivers.simulated.streams import streams
+from whowhere.launch.site_files import load_site
 from whowhere.launch.verify import verify
 from whowhere.messages import Event, Stamp, encode
 from whowhere.nodes import player, recorder
 from whowhere.nodes.bus import Received, Subscriber
 from whowhere.nodes.node import NodeConfig
 from whowhere.nodes.session import Session, SessionWriter
-from whowhere.sitefile import Site, load_site, site_as_json
+from whowhere.sitefile import Site, site_as_json
 
 DEMO = Path(__file__).resolve().parents[1] / "launch" / "sites" / "demo.toml"
 FUSION = """

@@ -12,8 +12,9 @@ from whowhere.fusion.evidence.silence import LOST_SHARE, MOST_PACKETS, log_misse
 from whowhere.fusion.identities import Identities
 from whowhere.fusion.windows import DEAF_NS, HeardWindows, Miss
 from whowhere.fusion.wireless import WirelessGrid
+from whowhere.launch.site_files import load_site
 from whowhere.messages import Message, Truth, WifiWindow, encode
-from whowhere.sitefile import Area, Fusion, Site, Sniffer, load_site
+from whowhere.sitefile import Area, Fusion, Site, Sniffer
 
 DEMO = Path(__file__).parents[1] / "launch" / "sites" / "demo.toml"
 AREA = Area(x_m=(0.0, 20.0), y_m=(0.0, 10.0))

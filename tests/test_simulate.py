@@ -1,11 +1,13 @@
 """A session without processes: it verifies, it is the same every time, and the real formats carry what boxes carry."""
 
 import json
-from collections import Counter
+from collections import Counter, deque
 from pathlib import Path
 
 import pytest
+import whowhere
 from whowhere.launch import cli
+from whowhere.launch.commands.demo import SITE
 from whowhere.messages import Location, RadarFrame, WifiWindow
 from whowhere.nodes.session import Session, read_session
 
@@ -60,6 +62,14 @@ def test_the_example_of_the_docs_says_what_was_said(boxes: Path, capsys: pytest.
     shown = [f"{one.id} {one.x_m} {one.y_m} {one.candidates[0]}" for one in said]
     assert lines[: len(shown)] == shown
     assert {"Ada", "Bruno", "Chidi", "Dana"} & {one.id for one in said}
+
+
+def test_a_site_file_with_addresses_is_refused_for_recorded_messages(boxes: Path):
+    """It would run, and name nobody: messages have pseudonyms."""
+    session = whowhere.Session(boxes)
+    engine = whowhere.Engine(whowhere.load_site(SITE))
+    with pytest.raises(ValueError, match=r'site "demo" lists devices by hardware address, .*Session\(path\).site\(\)$'):
+        deque(map(engine.step, session.messages()))
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not(boxes: Path, tmp_path: Path):

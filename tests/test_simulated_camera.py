@@ -20,7 +20,8 @@ from whowhere.drivers.simulated.optics import View
 from whowhere.drivers.simulated.painter import Painter, pose_of
 from whowhere.drivers.simulated.streams import EPOCH_NS, camera_times
 from whowhere.drivers.simulated.world import World
-from whowhere.sitefile import Site, load_site
+from whowhere.launch.site_files import load_site
+from whowhere.sitefile import Site
 
 DEMO = Path(__file__).resolve().parents[1] / "launch" / "sites" / "demo.toml"
 S = 1_000_000_000

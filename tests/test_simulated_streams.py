@@ -12,8 +12,9 @@ from whowhere.drivers.simulated.optics import axes_of
 from whowhere.drivers.simulated.radio import Radio
 from whowhere.drivers.simulated.streams import EPOCH_NS, streams
 from whowhere.drivers.simulated.world import Crowd, World
+from whowhere.launch.site_files import load_site
 from whowhere.messages import CameraFrame, RadarFrame, Truth, WifiWindow, decode, encode
-from whowhere.sitefile import Identity, Simulated, Site, load_site
+from whowhere.sitefile import Identity, Simulated, Site
 
 DEMO = Path(__file__).resolve().parents[1] / "launch" / "sites" / "demo.toml"
 S = 1_000_000_000

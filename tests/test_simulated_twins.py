@@ -22,7 +22,8 @@ from whowhere.drivers.simulated.wifi import SnifferTwin, address_of
 from whowhere.drivers.simulated.world import World
 from whowhere.drivers.wifi.port import SnifferPort
 from whowhere.drivers.wifi.stream import open_stream
-from whowhere.sitefile import Identity, Site, SiteError, load_site
+from whowhere.launch.site_files import load_site
+from whowhere.sitefile import Identity, Site, SiteError
 
 DEMO = Path(__file__).resolve().parents[1] / "launch" / "sites" / "demo.toml"
 MS, S = 1_000_000, 1_000_000_000

@@ -10,7 +10,8 @@ from whowhere.drivers.simulated.optics import View
 from whowhere.drivers.simulated.plan import FloorPlan
 from whowhere.drivers.simulated.streams import EPOCH_NS, Witness
 from whowhere.drivers.simulated.world import REMEMBERED_STEPS, STEP_NS, Crowd, World
-from whowhere.sitefile import Area, Camera, Homography, Simulated, Site, SiteError, load_site
+from whowhere.launch.site_files import load_site
+from whowhere.sitefile import Area, Camera, Homography, Simulated, Site, SiteError
 
 DEMO = Path(__file__).resolve().parents[1] / "launch" / "sites" / "demo.toml"
 S = 1_000_000_000

@@ -6,7 +6,9 @@ import msgspec
 import numpy as np
 import pytest
 from msgspec.structs import replace
-from whowhere.sitefile import Site, SiteError, _tables, load_site, parse_site, published, site_as_json, site_from_json
+from whowhere.launch.site_files import load_site, parse_site
+from whowhere.launch.site_mistakes import tables_in
+from whowhere.sitefile import Site, SiteError, published, site_as_json, site_from_json
 
 DEMO = Path(__file__).parents[1] / "launch" / "sites" / "demo.toml"
 TEXT = DEMO.read_text()
@@ -51,6 +53,19 @@ def test_the_demo_site_loads() -> None:
         ),
         ('"sniffer-2"', '"sniffer 2"', r"'sniffer 2': Expected text in quotes of letters, digits"),
         ("[0.3, 0.3, 2.2]", "[nan, 0.3, 2.2]", r"sniffers.sniffer-1.position_m.0 = nan: must be a finite number"),
+        (
+            "[simulated]",
+            "[fusion]\nconfirm_probability = 0.7\nrelease_probability = 0.8\n[simulated]",
+            r"demo.toml:11: fusion.release_probability = 0.8 must not be above confirm_probability, 0.7",
+        ),
+        ("[640, 480]", "[0, 480]", r"cameras.camera-1.calibration.image_size.0 = 0: Expected a whole number >= 1$"),
+        (
+            "[640, 480]",
+            "[640, -480]",
+            r"cameras.camera-1.calibration.image_size.1 = -480: Expected a whole number >= 1",
+        ),
+        ("[0.3, 0.3, 2.2]", "[0.3, 1e9, 2.2]", r"sniffers.sniffer-1.position_m.1 = 1000000000.0: .* <= 1000.0"),
+        ("y_m = [0.0, 10.0]", "y_m = [0.0, 1e9]", r"demo.toml:6: area.y_m.1 = 1000000000.0: Expected a number <= 1000"),
         ("[area]", "[area", r"not TOML"),
         ('name = "Ada"', 'name = "unknown"', r"choose another name"),
         ('name = "Ada"', 'name = "A/da"', r"identities"),
@@ -90,6 +105,9 @@ def test_files_that_are_missing_are_named(tmp_path: Path) -> None:
         load_site(site)
     site.write_text(TEXT + '\n[models]\nappearance = "reid.json"\n')
     with pytest.raises(SiteError, match=r'models.appearance = "reid.json": no such file'):
+        load_site(site)
+    site.write_text(TEXT + '\n[models]\nradiomap = "shipped"\n')
+    with pytest.raises(SiteError, match=r'models.radiomap = "shipped": none comes with whowhere'):
         load_site(site)
 
 
@@ -135,5 +153,5 @@ def test_every_key_is_documented() -> None:
 def _tables_below(table: type) -> list[type]:
     import msgspec
 
-    below = [inner for field in msgspec.structs.fields(table) for inner in _tables(field.type)]
+    below = [inner for field in msgspec.structs.fields(table) for inner in tables_in(field.type)]
     return [*below, *(deeper for inner in below for deeper in _tables_below(inner))]

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 from buses import radar, scene
-from whowhere.messages import KINDS, LATE_JOINER_KINDS, SCHEMA_VERSION, Person, encode
+from whowhere.messages import INPUT_KINDS, KINDS, LATE_JOINER_KINDS, SCHEMA_VERSION, Person, encode
 from whowhere.sitefile import Bus
 
 TEXT = (Path(__file__).resolve().parents[1] / "docs" / "wire.md").read_text(encoding="utf-8")
@@ -26,6 +26,12 @@ def test_ports_version_and_kept_kinds_are_those_of_the_code():
     assert f"by default {Bus().port} to {Bus().port + 2} on {Bus().host}" in TEXT
     assert f"Schema version: {SCHEMA_VERSION}." in TEXT
     assert all(f"`{kind}/`" in TEXT for kind in LATE_JOINER_KINDS)
+
+
+def test_the_kinds_that_fusion_receives_are_those_of_sensors():
+    """The section's table names them all; `map` and `model`, which the engine drops, are not among them."""
+    section = TEXT.split("### Sensors (input of fusion)")[1].split("###")[0]
+    assert {*re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE), "health"} == set(INPUT_KINDS)
 
 
 def test_a_scene_is_read_with_nothing_but_msgpack():

@@ -17,8 +17,9 @@ from whowhere.drivers.simulated.streams import streams
 from whowhere.fusion.engine import Engine
 from whowhere.fusion.evloc_radio import multilaterated
 from whowhere.fusion.wireless import CELL_M, OUTSIDE, PHONE_HEIGHT_M, WALK_M2_PER_S, WirelessGrid
+from whowhere.launch.site_files import load_site
 from whowhere.messages import Message, Person, Scene, Truth, WifiWindow
-from whowhere.sitefile import Area, Simulated, Site, load_site
+from whowhere.sitefile import Area, Simulated, Site
 
 DEMO = Path(__file__).resolve().parents[1] / "launch" / "sites" / "demo.toml"
 LAST_S = 5.0  # of readings, for multilateration

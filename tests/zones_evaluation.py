@@ -15,9 +15,10 @@ from msgspec.structs import replace
 from whowhere.fusion.engine import Engine
 from whowhere.launch.evaluate.scoring import Instant, SessionScore, most_probable
 from whowhere.launch.simulation import published_for_simulation, sensed
+from whowhere.launch.site_files import load_site
 from whowhere.messages import Message, kind_of
 from whowhere.nodes.models import models_of
-from whowhere.sitefile import Site, load_site
+from whowhere.sitefile import Site
 
 SITE = Path(__file__).resolve().parents[1] / "launch" / "sites" / "rooms.toml"
 DOORWAYS_M = (5.0, 12.0)  # the walls between the rooms, x

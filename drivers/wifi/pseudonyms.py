@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from ...sitefile import SiteError
+from ...sitefile import ENROLLED, SiteError
 
 _KEY_BYTES = 32
 _DIGITS = 16  # 64 bits: two of a thousand devices share one with a probability below 1e-13
@@ -49,18 +49,18 @@ class Pseudonyms:
             self._day_key = hmac.digest(self._key, b"day %d" % day, hashlib.sha256)
         name = self._today.get(address)
         if name is None:
-            name = self._today[address] = _name("day", self._day_key, address)
+            name = self._today[address] = _name("day-", self._day_key, address)
         return name
 
 
 def enrolled_pseudonym(key: bytes, address: str) -> str:
     """The lasting pseudonym of an enrolled device. Raises ValueError where `address` is no hardware address."""
-    return _name("dev", key, b"enrolled " + _bytes_of(address))
+    return _name(ENROLLED, key, b"enrolled " + _bytes_of(address))
 
 
 def access_point_pseudonym(key: bytes, address: str) -> str:
     """The lasting pseudonym of an access point that phones hear. Raises ValueError where `address` is no address."""
-    return _name("ap", key, b"access point " + _bytes_of(address))
+    return _name("ap-", key, b"access point " + _bytes_of(address))
 
 
 def load_key(path: str | Path) -> bytes:
@@ -108,4 +108,4 @@ def _bytes_of(address: str) -> bytes:
 
 
 def _name(prefix: str, key: bytes, message: bytes) -> str:
-    return f"{prefix}-{hmac.new(key, message, hashlib.sha256).hexdigest()[:_DIGITS]}"
+    return f"{prefix}{hmac.new(key, message, hashlib.sha256).hexdigest()[:_DIGITS]}"

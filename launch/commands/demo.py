@@ -18,13 +18,15 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from ...nodes.crop_keeping import require_folder
-from ...sitefile import Learning, Simulated, Site, load_site
-from ..arguments import natural, new_recording
+from ...sitefile import Learning, Simulated, Site
+from ..arguments import natural, new_recording, seconds
 from ..listening import Listener
 from ..memory import memory_by_process
 from ..processes import process_table
-from ..running import PageWatch, Recorded, SupervisorHeart, as_typed, page_url, run_folder, stop_on_signals
+from ..run_folders import run_folder
+from ..running import PageWatch, Recorded, SupervisorHeart, as_typed, page_url, stop_on_signals
 from ..simulated_phones import with_phones
+from ..site_files import load_site
 from ..supervisor import Supervisor
 from ..wiring import claim, is_free, wire, with_free_ports
 
@@ -42,7 +44,7 @@ HEADLINES = ("named_right", "position_error_m", "latency_ms", "messages", "rates
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--seconds", type=float, metavar="N", help="end by itself after N seconds")
+    parser.add_argument("--seconds", type=seconds, metavar="N", help="end by itself after N seconds")
     parser.add_argument("--json", action="store_true", help="print the figures as a last JSON line")
     parser.add_argument("--no-browser", action="store_true", help="only print the page's address")
     parser.add_argument("--seed", type=natural, metavar="N", help="another world (default 1)")

@@ -9,10 +9,11 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...sitefile import SiteError, parse_site
+from ...sitefile import SiteError
 from .. import devices
 from ..arguments import new_file
 from ..errors import LaunchError
+from ..site_files import parse_site
 from ..whole_files import write_whole
 
 EXAMPLE = """

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from ...messages import Health
 from ...nodes.bus import Subscriber, require_hub
-from ..arguments import new_recording
+from ..arguments import new_recording, seconds
 from ..endpoint import add_bus_arguments, bus_of, running_site
 from ..processes import recorder_row
-from ..running import run_folder, stop_on_signals
+from ..run_folders import run_folder
+from ..running import stop_on_signals
 from ..supervisor import Supervisor
 from ..wiring import Wiring
 
@@ -27,7 +28,7 @@ whowhere record demo.mcap --seconds 30
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", type=new_recording, metavar="OUT", help="the session file to write (.mcap)")
-    parser.add_argument("--seconds", type=float, metavar="N", help="end by itself after N seconds")
+    parser.add_argument("--seconds", type=seconds, metavar="N", help="end by itself after N seconds")
     add_bus_arguments(parser)
 
 

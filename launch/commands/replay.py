@@ -8,7 +8,6 @@ where it does not.
 
 import argparse
 import json
-import math
 import sys
 import time
 from pathlib import Path
@@ -19,9 +18,11 @@ from ...messages import Health
 from ...nodes.bus import Subscriber
 from ...nodes.session import Session
 from ...sitefile import Bus, Site
+from ..arguments import not_negative
 from ..errors import LaunchError
 from ..processes import player_row, process_table
-from ..running import PageWatch, SupervisorHeart, as_typed, page_url, run_folder, stop_on_signals
+from ..run_folders import run_folder
+from ..running import PageWatch, SupervisorHeart, as_typed, page_url, stop_on_signals
 from ..supervisor import Supervisor
 from ..wiring import Wiring, with_free_ports
 
@@ -35,8 +36,10 @@ DRAIN_S = 1.5  # after the last message, for the engine to finish and the page t
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a session file (.mcap)")
-    parser.add_argument("--rate", type=float, default=1.0, metavar="R", help="times the recorded pace; 0 = at once")
-    parser.add_argument("--start", type=float, default=0.0, metavar="S", help="skip the first S seconds")
+    parser.add_argument(
+        "--rate", type=not_negative, default=1.0, metavar="R", help="times the recorded pace; 0 = at once"
+    )
+    parser.add_argument("--start", type=not_negative, default=0.0, metavar="S", help="skip the first S seconds")
     parser.add_argument("--loop", action="store_true", help="begin again at the end, until Ctrl-C")
     parser.add_argument("--port", type=int, metavar="P", help="the page's port (default: a free one)")
     parser.add_argument("--verify", action="store_true", help="compare with what was recorded, byte for byte")
@@ -44,8 +47,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    if not (0 <= args.rate < math.inf and 0 <= args.start < math.inf):  # NaN neither
-        raise LaunchError("--rate and --start must be numbers from 0 on", "whowhere replay --help")
     return _verify(args) if args.verify else _play(args)
 
 

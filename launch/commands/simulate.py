@@ -13,10 +13,11 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from ...sitefile import Simulated, load_site
+from ...sitefile import Simulated
 from ..arguments import natural, new_file, seconds
 from ..errors import LaunchError
 from ..simulation import Simulation, published_for_simulation, sensed
+from ..site_files import load_site
 from ..wiring import with_world
 from .demo import SITE, keeping_crops
 

@@ -6,11 +6,14 @@ recording had to stop.
 """
 
 import argparse
+import sys
 
-from ...sitefile import load_site
-from ..arguments import new_recording
+from ...sitefile import is_loopback
+from ..arguments import new_recording, seconds
 from ..processes import process_table
-from ..running import PageWatch, Recorded, SupervisorHeart, page_url, run_folder, stop_on_signals
+from ..run_folders import run_folder
+from ..running import OPEN_PAGE, PageWatch, Recorded, SupervisorHeart, page_url, stop_on_signals
+from ..site_files import load_site
 from ..supervisor import Supervisor
 from ..wiring import require_free, wire
 
@@ -22,7 +25,7 @@ whowhere up site.toml --record today.mcap
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("site", metavar="SITE", help="the site file (TOML; docs/site.md)")
-    parser.add_argument("--seconds", type=float, metavar="N", help="end by itself after N seconds")
+    parser.add_argument("--seconds", type=seconds, metavar="N", help="end by itself after N seconds")
     parser.add_argument("--record", type=new_recording, metavar="FILE", help="record the session to FILE")
     parser.add_argument("--faults", default="", metavar="SPEC", help="faults of simulated sensors (docs/simulated.md)")
 
@@ -30,6 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     site = load_site(args.site)
     require_free(site)
+    if not is_loopback(site.page.host):
+        print(f"whowhere up: {OPEN_PAGE}", file=sys.stderr)
     stop = stop_on_signals(args.seconds)
     with run_folder() as folder:
         wiring = wire(site, folder, args.faults)

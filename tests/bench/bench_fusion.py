@@ -21,8 +21,9 @@ from msgspec.structs import replace
 from whowhere.drivers.simulated.streams import EPOCH_NS, streams
 from whowhere.drivers.simulated.world import World
 from whowhere.fusion.engine import Engine
+from whowhere.launch.site_files import load_site
 from whowhere.messages import CameraFrame, Message, Truth
-from whowhere.sitefile import Area, Camera, Homography, Identity, Simulated, Site, Sniffer, load_site
+from whowhere.sitefile import Area, Camera, Homography, Identity, Simulated, Site, Sniffer
 
 DEMO = Path(__file__).parents[2] / "launch" / "sites" / "demo.toml"
 PX_PER_M, FPS = 40, 5
