@@ -15,6 +15,7 @@ from ..models.gait.model import CARD, save_model
 from .arguments import natural, new_folder, positive
 from .errors import LaunchError
 from .training import ready_to_train
+from .whole_files import write_whole
 
 HELD_OUT = 900  # people to calibrate by: 300 leave what joined walks are worth to chance
 NAME = "gait-generated"
@@ -81,5 +82,5 @@ def mission(args: argparse.Namespace, said: Any) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     contents = exported(network)
     for part, content in contents.items():
-        (folder / f"{part}.onnx").write_bytes(content)
+        write_whole(folder / f"{part}.onnx", content)
     return {"folder": args.out, "files": [f"{part}.onnx" for part in contents]}

@@ -1,4 +1,4 @@
-"""Writes a text file whole or not at all: a full disk, or a kill half-way, leaves what was there before as it was."""
+"""Writes a file whole or not at all: a full disk, or a kill half-way, leaves what was there before as it was."""
 
 import contextlib
 import shutil
@@ -7,15 +7,16 @@ from pathlib import Path
 from .errors import LaunchError
 
 
-def write_whole(path: str | Path, text: str) -> None:
-    """Write UTF-8 text to `path`, over an older file if there is one. Raises LaunchError, naming the file."""
+def write_whole(path: str | Path, content: str | bytes) -> None:
+    """Write bytes, or text as UTF-8, over an older file if there is one. Raises LaunchError, naming the file."""
+    content = content.encode() if isinstance(content, str) else content
     target = Path(path).resolve()  # a link stays one
     beside = target.with_name(f".{target.name}.new")
     try:
         if target.exists() and not target.is_file():  # /dev/stdout and its like have nothing to lose
-            target.write_text(text, encoding="utf-8")
+            target.write_bytes(content)
             return
-        beside.write_text(text, encoding="utf-8")
+        beside.write_bytes(content)
         if target.exists():
             shutil.copymode(target, beside)
         beside.replace(target)

@@ -1,13 +1,16 @@
 """Where a command shall write is looked at before it works: a place that cannot be is one sentence, at once."""
 
 import argparse
+import errno
 import os
 from pathlib import Path
 
 import pytest
 from whowhere.launch import cli
 from whowhere.launch.arguments import new_file, new_folder, new_recording
+from whowhere.launch.errors import LaunchError
 from whowhere.launch.running import Recorded
+from whowhere.launch.whole_files import write_whole
 
 TO_FOLDERS = [
     ("learn", "positioning", "walks/", "--out"),
@@ -109,3 +112,23 @@ def test_a_recording_that_never_began_is_said(in_the_way: Path, capsys: pytest.C
 def test_a_site_file_to_put_values_into_must_be_there(in_the_way: Path, capsys: pytest.CaptureFixture[str]):
     assert cli.main(["calibrate", "wifi", "walk.mcap", "--write", "nowhere.toml"]) == 1
     assert capsys.readouterr().err.startswith("whowhere calibrate: --write nowhere.toml: there is no such site file\n")
+
+
+@pytest.mark.parametrize("content", ["new", b"new"])
+def test_a_full_disk_leaves_what_was_there(content: str | bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    file = tmp_path / "network.onnx"
+    file.write_text("old")
+
+    def half(path: Path, data: bytes) -> int:
+        with path.open("wb") as disk:
+            disk.write(data[:1])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    with monkeypatch.context() as full:
+        full.setattr(Path, "write_bytes", half)
+        with pytest.raises(LaunchError, match=r"network\.onnx cannot be written: No space left"):
+            write_whole(file, content)
+    assert file.read_text() == "old"
+    write_whole(file, content)
+    assert file.read_text() == "new"
+    assert [*tmp_path.iterdir()] == [file]
