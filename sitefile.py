@@ -5,6 +5,7 @@ alone is judged here. Angles are degrees, lengths metres; the site frame is righ
 is read here: launch/site_files.py reads TOML into a `Site`, and tells mistakes in it.
 """
 
+import ipaddress
 from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, TypeAlias
@@ -319,6 +320,14 @@ def require_pseudonyms(site: Site, device: str) -> None:
             f'site "{site.name}" lists devices by hardware address, but these messages by pseudonym ("{device}"): take '
             "the site that was recorded with them, Session(path).site()"
         )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host`, of a bus, page or gateway, is this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _require_unique(what: str, names: Iterator[str]) -> None:

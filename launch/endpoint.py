@@ -3,9 +3,8 @@
 import argparse
 
 from ..nodes.bus import endpoint, snapshot
-from ..nodes.reach import is_loopback
 from ..nodes.subscription import bus_at
-from ..sitefile import Bus, Site, site_from_json
+from ..sitefile import Bus, Site, is_loopback, site_from_json
 from .errors import LaunchError
 
 DEFAULT = endpoint(Bus())

@@ -4,13 +4,12 @@ Beyond loopback every connection is encrypted and both sides are known by their 
 whose public key lies in its key folder. There are no passwords and no roles: who is let in may say anything.
 """
 
-import ipaddress
 import socket
 from pathlib import Path
 
 import zmq.auth
 
-from ..sitefile import Bus
+from ..sitefile import Bus, is_loopback
 
 SUBSCRIBERS, SERVICES, PUBLISHERS = 0, 1, 2  # offsets from bus.port
 HUB_KEY, NODE_KEY = "hub", "node"
@@ -23,13 +22,6 @@ class BusError(Exception):
 def endpoint(bus: Bus, offset: int = SUBSCRIBERS) -> str:
     host = f"[{bus.host}]" if ":" in bus.host else bus.host
     return f"tcp://{host}:{bus.port + offset}"
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def check_reach(bus: Bus) -> None:

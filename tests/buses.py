@@ -1,12 +1,12 @@
 """A bus of one's own for a test: free ports, a hub in a thread, and one small message of each kind."""
 
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
+from whowhere.launch.wiring import free_port
 from whowhere.messages import CameraFrame, Health, RadarFrame, Scene, WifiWindow
 from whowhere.nodes import hub
 from whowhere.nodes.node import NodeConfig
@@ -15,17 +15,7 @@ from whowhere.sitefile import Area, Bus, Camera, Homography, Site
 
 def free_bus(keys: str | None = None) -> Bus:
     """Three consecutive ports that nobody uses at the moment."""
-    while True:
-        with socket.socket() as first:
-            first.bind(("127.0.0.1", 0))
-            port = first.getsockname()[1]
-            try:
-                with socket.socket() as second, socket.socket() as third:
-                    second.bind(("127.0.0.1", port + 1))
-                    third.bind(("127.0.0.1", port + 2))
-            except (OSError, OverflowError):
-                continue
-        return Bus(port=port, keys=keys)
+    return Bus(port=free_port(count=3), keys=keys)
 
 
 def site_on(bus: Bus, sensors: int = 1) -> Site:

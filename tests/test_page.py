@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-import socket
 import threading
 import time
 import urllib.error
@@ -19,6 +18,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from whowhere.drivers.simulated.faults import parse_faults
 from whowhere.launch.site_files import parse_site
+from whowhere.launch.wiring import free_port
 from whowhere.messages import Event, Health, Person, Scene, SiteInForce
 from whowhere.nodes import hub, page
 from whowhere.nodes.bus import Publisher
@@ -55,19 +55,6 @@ name = "Zoe"
 devices = ["a4:83:e7:00:00:02"]
 consent = false
 """
-
-
-def free_ports(count: int) -> int:
-    """The first of `count` neighbouring free ports."""
-    for first in range(20000 + time.time_ns() % 20000, 60000, count):
-        try:
-            for port in range(first, first + count):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        return first
-    raise AssertionError("no free ports")
 
 
 def scene(seq: int = 0, name: str = "Ada") -> Scene:
@@ -241,7 +228,7 @@ def test_the_page_is_whole_and_sets_names_as_text_only(server: PageServer) -> No
 
 def test_the_node_shows_what_is_on_the_bus(site: Site) -> None:
     """Through a real hub: what was published before the page started is there, and what comes later too."""
-    first = free_ports(4)
+    first = free_port(count=4)
     wired = replace(site, bus=Bus(port=first), page=Page(port=first + 3))
     stop = threading.Event()
     start = {name: threading.Thread(target=node.main, args=(NodeConfig(name=name, site=wired, run_dir=""), stop))

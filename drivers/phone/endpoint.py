@@ -7,7 +7,6 @@ too large and one that is no upload with one sentence each, and counts them. It 
 import asyncio
 import hashlib
 import hmac
-import ipaddress
 import socket
 import ssl
 import threading
@@ -23,7 +22,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ...messages import PhoneBatch
-from ...sitefile import Gateway, Phone
+from ...sitefile import Gateway, Phone, is_loopback
 from ..errors import DeviceRefused
 from .gateway import Uploads
 from .uploads import MAX_BYTES, BadUpload
@@ -135,7 +134,7 @@ def check_reach(gateway: Gateway) -> None:
         raise DeviceRefused(
             "gateway.certificate and gateway.key belong together: set both in the site file, or neither"
         )
-    if gateway.certificate is None and not _is_loopback(gateway.host):
+    if gateway.certificate is None and not is_loopback(gateway.host):
         raise DeviceRefused(
             f'gateway.host = "{gateway.host}" is reachable from other machines, so uploads need HTTPS: set '
             "gateway.certificate and gateway.key in the site file (docs/phone.md says how to make them)"
@@ -162,13 +161,6 @@ def _says(status: int, sentence: str) -> Response:
 
 def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "replace")).digest()
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _tls(gateway: Gateway) -> ssl.SSLContext | None:

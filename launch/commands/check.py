@@ -15,7 +15,7 @@ from ...drivers.wifi.port import SCHEMES
 from ...fusion.geometry import floor_map
 from ...nodes import reach
 from ...nodes.models import models_of
-from ...sitefile import SIMULATED, Camera, Homography, Radar, Site, Sniffer, Witness
+from ...sitefile import SIMULATED, Camera, Homography, Radar, Site, Sniffer, Witness, is_loopback
 from ..errors import LaunchError
 from ..running import OPEN_PAGE
 from ..site_files import load_site
@@ -100,7 +100,7 @@ def describe_site(site: Site) -> Iterator[str]:
         yield f"  cameras keep pictures of people in {site.learning.folder} for {site.learning.keep_days:g} days"
     yield f"  other phones: {'only counted' if site.privacy.unenrolled == 'count' else 'a pseudonym of the day'}"
     yield f"  bus tcp://{site.bus.host}:{site.bus.port}, page http://{site.page.host}:{site.page.port}/"
-    if not reach.is_loopback(site.page.host):
+    if not is_loopback(site.page.host):
         yield f"  {OPEN_PAGE}"
     if not (site.radars or site.cameras):
         yield "  without a camera or radar, positions come from signal strength alone: metres, not decimetres"

@@ -8,7 +8,7 @@ recording had to stop.
 import argparse
 import sys
 
-from ...nodes.reach import is_loopback
+from ...sitefile import is_loopback
 from ..arguments import new_recording, seconds
 from ..processes import process_table
 from ..run_folders import run_folder
