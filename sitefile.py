@@ -138,7 +138,8 @@ class Sniffer(_Table, frozen=True, kw_only=True):
 
 
 class Identity(_Table, frozen=True, kw_only=True):
-    """Somebody enrolled. devices: hardware addresses (or pseudonyms, in a published site). Without consent: nobody."""
+    """Somebody enrolled. devices: hardware addresses (or pseudonyms, in a published site). Whoever has
+    not consented is never named, and is in no published site."""
 
     name: Name
     devices: tuple[str, ...] = ()

@@ -19,6 +19,11 @@ from whowhere.launch.site_files import load_site, parse_site
 from whowhere.launch.wiring import free_port, is_free, with_free_ports
 from whowhere.sitefile import Learning
 
+ALONE = """
+name = "hall"
+area = { x_m = [0, 4], y_m = [0, 3] }
+identities = [{ name = "Ada", devices = ["a4:83:e7:00:00:01"], consent = true }]
+"""
 DEMO_SITE = Path(cli.__file__).parent / "sites" / "demo.toml"
 
 
@@ -96,6 +101,17 @@ def test_check_describes_the_demo_site(capsys: pytest.CaptureFixture[str]):
     assert 'site "demo": 12 m x 10 m' in text
     assert "radar radar-1: simulated" in text
     assert "4 people enrolled with 4 devices" in text
+
+
+def test_one_is_no_plural(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / "site.toml"
+    for text, said in (
+        (DEMO_SITE.read_text(), "4 people enrolled with 4 devices"),
+        (ALONE, "1 person enrolled with 1 device"),
+    ):
+        path.write_text(text)
+        assert cli.main(["check", str(path)]) == 0
+        assert f"  {said}\n" in capsys.readouterr().out
 
 
 def test_check_says_what_an_open_page_means(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -16,6 +16,7 @@ from whowhere.drivers.radar.configure import commands_of
 from whowhere.drivers.radar.encode import encode_oob_frame
 from whowhere.drivers.radar.frames import RadarParser
 from whowhere.drivers.radar.port import RadarPort, open_radar
+from whowhere.drivers.radar.profile import read_profile
 from whowhere.drivers.radar.watch import Watch
 from whowhere.messages import RadarFrame
 
@@ -53,6 +54,15 @@ def refusal(twin: Twin) -> str:
     with pytest.raises(DeviceRefused) as caught, open_radar(twin.config):
         pass
     return str(caught.value)
+
+
+@pytest.mark.parametrize("noise", [b"\x1b[2J\x07", b"\xff\xfe\x00", b"\x7fELF\x02"])
+def test_a_binary_file_reaches_neither_the_sensor_nor_the_terminal(twin: Twin, tmp_path: Path, noise: bytes) -> None:
+    file = tmp_path / "twin.cfg"
+    file.write_bytes(b"% 60 \xb0 wide\nsensorStop\nprofileCfg\t0 " + noise + b"\n")  # a comment may be of any alphabet
+    said = refusal(twin)
+    assert said == f"{file}:3: holds bytes that are no text, so it is no radar configuration"
+    assert read_profile(file.read_text(errors="replace")).problems[0][:2] == (3, said.partition(":3: ")[2])
 
 
 def test_configures_and_streams(twin: Twin) -> None:

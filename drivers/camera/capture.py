@@ -161,18 +161,18 @@ class Capture:
             if len(self._buffer) >= needed:
                 needed += HEADER.unpack_from(self._buffer)[5]
                 if needed > MAX_PAYLOAD_BYTES:
-                    raise DeviceLost(f"{self._name}: a frame of {needed} bytes is more than any camera sends")
+                    raise DeviceLost(f"a frame of {needed} bytes is more than any camera sends")
                 if len(self._buffer) >= needed:
                     return True
             process = self._process
             if process is None or process.stdout is None:
-                raise DeviceLost(f"{self._name}: is not open")
+                raise DeviceLost("the camera is not open")
             ready, _, _ = select.select([process.stdout], [], [], max(0.0, deadline - time.monotonic()))
             if not ready:
                 return False
             data = os.read(process.stdout.fileno(), max(needed - len(self._buffer), 1))
             if not data:
-                raise DeviceLost(f"{self._name}: the capture process ended ({_how_it_ended(process)})")
+                raise DeviceLost(f"the capture process ended ({_how_it_ended(process)})")
             self._buffer += data
 
     def _take(self) -> tuple[str, Image | None]:
@@ -185,7 +185,7 @@ class Capture:
         if kind == FAILED:
             self._count()
             name, _, sentence = payload.decode(errors="replace").partition("\n")
-            raise _ERRORS.get(name, DeviceLost)(f"{self._name}: {sentence}")
+            raise _ERRORS.get(name, DeviceLost)(sentence)
         pixels = None
         if kind == RAW:
             pixels = np.frombuffer(payload, np.uint8).reshape(rows, columns, -1)
@@ -205,18 +205,13 @@ class Capture:
         silent_s = time.monotonic() - self._since
         if silent_s > self._patience_s:
             raise DeviceLost(
-                f"{self._name}: no frame for {silent_s:.0f} s: the capture process was ended; "
-                "check the camera's power and network"
+                f"no frame for {silent_s:.0f} s: the capture process was ended; check the camera's power and network"
             )
 
     def _send(self, data: bytes) -> None:
         with contextlib.suppress(OSError):  # it has ended: reading says how
             if self._process and self._process.stdin:
                 os.write(self._process.stdin.fileno(), data)
-
-    @property
-    def _name(self) -> str:
-        return f"camera {self._config.id}"
 
 
 class Complaints:

@@ -20,6 +20,7 @@ START_S = 8.0  # sensorStart calibrates the radio first
 MAX_LINE = 255  # characters; the firmware's limit
 LATE_CHANGES = ("channelCfg", "adcCfg", "lowPower")  # changing these after the first start hangs the firmware
 
+NO_TEXT = "holds bytes that are no text, so it is no radar configuration"
 RESET = "press the board's NRST button or power-cycle it"
 
 
@@ -49,6 +50,12 @@ def commands_of(text: str) -> list[Command]:
     if commands and all(command.word != "sensorStart" for command in commands):
         commands.append(Command(commands[-1].line + 1, "sensorStart"))
     return commands
+
+
+def unreadable(commands: Sequence[Command]) -> int | None:
+    """The first line that holds what no terminal should be sent, as those of a binary file do; None without one."""
+    signs = ((command.line, command.text.replace("\t", " ")) for command in commands)
+    return next((line for line, text in signs if not text.isprintable() or "\ufffd" in text), None)
 
 
 def configure(cli: Wire, commands: Sequence[Command], file: str, port: str) -> list[str]:

@@ -17,7 +17,7 @@ import serial
 
 from ...sitefile import Radar
 from ..errors import DeviceError, DeviceLost, DeviceNotFound, DeviceRefused
-from .configure import RESET, commands_of, configure
+from .configure import NO_TEXT, RESET, commands_of, configure, unreadable
 from .frames import RadarParser
 from .headers import MAGIC
 
@@ -67,6 +67,8 @@ class RadarPort:
         commands = commands_of(text)
         if not commands:
             raise DeviceRefused(f"{file}: holds no commands, so it is no radar configuration")
+        if (line := unreadable(commands)) is not None:
+            raise DeviceRefused(f"{file}:{line}: {NO_TEXT}")
         with _open(name, CLI_BAUD, "cli_port") as cli:
             self.warnings = configure(cli, commands, Path(file).name, name)
         self._early.clear()

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from .configure import Command, commands_of
+from .configure import NO_TEXT, Command, commands_of, unreadable
 
 LIGHT_M_S = 299_792_458.0
 LINE_BYTES_S = 92_160  # 921600 baud, 8N1
@@ -73,6 +73,9 @@ def read_profile(cfg_text: str) -> ChirpProfile:
     commands = commands_of(cfg_text)
     if not commands:
         profile.problems.append((1, "no commands in it, so it is no radar configuration", True))
+        return profile
+    if (line := unreadable(commands)) is not None:
+        profile.problems.append((line, NO_TEXT, True))
         return profile
     profile.demo = _demo_of(commands)
     given = _Commands(commands, profile)

@@ -16,6 +16,7 @@ from ...fusion.geometry import floor_map
 from ...nodes import reach
 from ...nodes.models import models_of
 from ...sitefile import SIMULATED, Camera, Homography, Radar, Site, Sniffer, Witness, is_loopback
+from ..counting import counted
 from ..errors import LaunchError
 from ..running import OPEN_PAGE
 from ..site_files import load_site
@@ -76,15 +77,14 @@ def _check_session(path: Path) -> int:
 def describe_site(site: Site) -> Iterator[str]:
     """The site in sentences, in the order of the file."""
     width_m, depth_m = site.area.x_m[1] - site.area.x_m[0], site.area.y_m[1] - site.area.y_m[0]
-    walls = f", {len(site.area.walls)} walls" if site.area.walls else ""
+    walls = f", {counted(len(site.area.walls), 'wall')}" if site.area.walls else ""
     yield f'site "{site.name}": {width_m:g} m x {depth_m:g} m{walls}'
     for sensor in site.sensors:
         yield f"  {_describe_sensor(sensor)}"
     consenting = [identity for identity in site.identities if identity.consent]
-    devices = sum(len(identity.devices) for identity in consenting)
-    yield f"  {len(consenting)} people enrolled with {devices} devices" + _silent(
-        len(site.identities) - len(consenting)
-    )
+    people = counted(len(consenting), "person", "people")
+    devices = counted(sum(len(identity.devices) for identity in consenting), "device")
+    yield f"  {people} enrolled with {devices}" + _silent(len(site.identities) - len(consenting))
     if site.phones:
         yield from _describe_phones(site)
     models = models_of(site)
@@ -105,7 +105,7 @@ def describe_site(site: Site) -> Iterator[str]:
     if not (site.radars or site.cameras):
         yield "  without a camera or radar, positions come from signal strength alone: metres, not decimetres"
     if site.identities and len(site.sniffers) < 3:
-        yield f"  {len(site.sniffers)} sniffers: three or more around the room name people much faster"
+        yield f"  {counted(len(site.sniffers), 'sniffer')}: three or more around the room name people much faster"
 
 
 def _describe_phones(site: Site) -> Iterator[str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ...messages import Message, Person, Scene, as_json
 from ...nodes.bus import Subscriber, require_hub, snapshot
 from ..arguments import seconds
+from ..counting import counted
 from ..endpoint import add_bus_arguments, bus_of
 from ..running import stop_on_signals
 
@@ -76,7 +77,7 @@ def _drawn(scene: Scene) -> "Table":
 
     age_s = (time.time_ns() - scene.t_ns) / 1e9
     stale = f", {age_s:.0f} s ago: is fusion running?" if age_s > STALE_S else ""
-    title = f"{scene.source}: {len(scene.people)} people{stale}"
+    title = f"{scene.source}: {counted(len(scene.people), 'person', 'people')}{stale}"
     table = Table("who", "state", "probably", "x m", "y m", "± m", "speed m/s", "seen by", title=title)
     for person in sorted(scene.people, key=lambda person: (person.state == "anonymous", person.id)):
         table.add_row(*_row(person))

@@ -11,6 +11,7 @@ import numpy as np
 
 from ...messages import BadMessage, Message, decode
 from ...nodes.session import Session
+from ..counting import counted
 from .recognised import rows as recognised_rows
 from .reliability import Mean
 from .scoring import Instant, Observer, SessionScore
@@ -136,7 +137,8 @@ def _each(errors: dict[str, float | None]) -> str:
 
 def _waits(wait: dict[str, Any]) -> str:
     parts = f"{_number(wait['median_visible'], 's')} with the owner in view, {_number(wait['median_unseen'], 's')} not"
-    return f"median of {wait['confirmed']}; {wait['never']} never; medians of its parts: {parts}"
+    whose = f"median of {counted(wait['confirmed'], 'person', 'people')}, {wait['never']} more never confirmed"
+    return f"from first seen to the name confirmed, {whose}; of that wait (medians) {parts}"
 
 
 def _beside(ratio: float | None) -> str:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ...sitefile import Site
+from ..counting import counted
 from ..evaluate.positions import PositionScore
 from ..evaluate.recognised import rows as recognised_rows
 from ..evaluate.session import in_words
@@ -80,7 +81,9 @@ def _header(report: Report) -> str:
         began = datetime.fromtimestamp(first_ns // 1_000_000_000, UTC)
         said.append(f"from {began:%Y-%m-%d %H:%M:%S} UTC, {clock((last_ns - first_ns) / 1e9)} long")
     if report.site:
-        said.append(f"{len(report.site.sensors)} sensors, {len(report.names)} people enrolled")
+        said.append(
+            f"{counted(len(report.site.sensors), 'sensor')}, {counted(len(report.names), 'person', 'people')} enrolled"
+        )
         said.append("simulated" if report.site.simulated else "real sensors")
     notes = [*report.notes]
     if not report.story.scene_ns:
