@@ -101,11 +101,12 @@ def test_a_full_disk_leaves_the_site_file_as_it_was(
     file = tmp_path / "site.toml"
     file.write_text(text := Path(SITE).read_text(encoding="utf-8"), encoding="utf-8")
 
-    def half(path: Path, text: str, encoding: str) -> int:
-        path.write_bytes(text[: len(text) // 2].encode(encoding))
+    def half(path: Path, content: bytes) -> int:
+        with path.open("wb") as disk:
+            disk.write(content[: len(content) // 2])
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", half)
+    monkeypatch.setattr(Path, "write_bytes", half)
     assert main(["calibrate", "wifi", str(session), "--write", str(file)]) == 1
     assert f"{file} cannot be written: No space left on device" in capsys.readouterr().err
     assert file.read_text(encoding="utf-8") == text

@@ -1,5 +1,6 @@
 // The floor plan as SVG: floor, walls and sensors from the site; people, trails and labels from each scene.
 // Metres become pixels here and nowhere else; y points up in the site and down on the screen.
+import { LABEL_PX, barPlace, dotAt, labelPlace } from "./places.js";
 import { colours, guess, isBody, isOutOfSight, likelyBody, probability } from "./words.js";
 
 const TRAIL_S = 6;
@@ -112,7 +113,8 @@ export class Plan {
 
   #scaleBar() {
     const length_m = this.#site.area.x_m[1] - this.#site.area.x_m[0] > 40 ? 10 : 2;
-    const [x, y] = [MARGIN + 34, this.size[1] - MARGIN - 14];
+    const marks = this.#site.sensors.filter(({ x_m }) => x_m !== null).map(({ x_m, y_m }) => this.#at(x_m, y_m));
+    const [x, y] = barPlace(this.size, length_m * this.scale + 42, marks, MARGIN);
     const text = svg("text", { x: x + length_m * this.scale + 6, y: y + 4, class: "scale" });
     text.textContent = `${length_m} m`;
     const d = `M${x} ${y - 3}v6M${x} ${y}h${length_m * this.scale}m0-3v6`;
@@ -144,23 +146,15 @@ export class Plan {
     return { drawn, look, x, y, person };
   }
 
-  // Each label on the first side of its body where it covers nothing; the side it had goes first, so that it keeps still.
   #placeLabels(shown, people) {
-    const taken = shown.map(({ x, y }) => [x - 11, y - 11, 22, 22]);
-    const covers = ([ax, ay, aw, ah]) => ([bx, by, bw, bh]) => ax < bx + bw && bx < ax + aw && ay < by + bh && by < ay + ah;
+    const dots = shown.map(dotAt);
+    const labels = [];
     for (const one of shown) {
       const width = one.drawn.write(one.person, one.look, people);
-      const height = 20;
-      const sides = { right: [16, -height / 2], left: [-16 - width, -height / 2], above: [-width / 2, -16 - height], below: [-width / 2, 16],
-        aboveRight: [10, -14 - height], belowRight: [10, 14], aboveLeft: [-10 - width, -14 - height], belowLeft: [-10 - width, 14] };
-      const inside = (box) => box[0] > 2 && box[0] + box[2] < this.size[0] - 2 && box[1] > 2 && box[1] + box[3] < this.size[1] - 2;
-      const box = (side) => [one.x + sides[side][0], one.y + sides[side][1], width, height];
-      const cost = (side) => taken.filter(covers(box(side))).length * 2 + (inside(box(side)) ? 0 : 5) + (side === one.drawn.side ? 0 : 0.5);
-      const names = Object.keys(sides);
-      const best = names.reduce((a, b) => (cost(b) < cost(a) ? b : a), names.includes(one.drawn.side) ? one.drawn.side : names[0]);
-      one.drawn.side = best;
-      taken.push(box(best));
-      one.drawn.label.style.transform = `translate(${box(best)[0]}px, ${box(best)[1]}px)`;
+      const { side, box } = labelPlace({ x: one.x, y: one.y, side: one.drawn.side }, width, this.size, dots, labels);
+      one.drawn.side = side;
+      if (width) labels.push(box);
+      one.drawn.label.style.transform = `translate(${box[0]}px, ${box[1]}px)`;
     }
   }
 }
@@ -177,7 +171,7 @@ class Drawn {
     this.initial = svg("text", { class: "initial" });
     this.name = svg("tspan");
     this.sure = svg("tspan", { class: "sure" });
-    this.frame = svg("rect", { height: 20, rx: 6 });
+    this.frame = svg("rect", { height: LABEL_PX, rx: 6 });
     this.label = svg("g", { class: `label ${state}` }, this.frame, svg("text", { x: 7, y: 10.5 }, this.name, this.sure));
     this.halo = svg("g", { class: `person ${state}` }, this.blur);
     this.group = svg("g", { class: `person ${state}` }, this.tick, this.dot, this.initial);
