@@ -23,6 +23,7 @@ FADE_PER_S = 0.05  # belief in a lost body fades into "nobody"
 SWAP_M, SWAP_PER_S = 0.6, 0.002  # where looks tell two bodies apart, the tracker itself puts right what it mistook
 MISTAKEN_PER_S = 0.2  # instead, where nothing tells the two apart
 LEAST = 1e-6
+TEMPER = 0.7  # readings err alike for longer than their filters know: published beliefs are that much milder
 NEGLIGIBLE = 1e-3
 
 
@@ -36,14 +37,14 @@ class Witness(Protocol):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """The live bodies' numbers; the probability (identities, bodies) of each identity being each of them; the same
-    without what is learnt of strangers, for names that are to be sure; the single best assignment, body to name; and,
-    of an identity that is none of them, the probability (identities, lost) of being each of the bodies lost lately,
-    by number."""
+    """The live bodies' numbers; the probability (identities, bodies) of each identity being each of them, as is
+    published; the same as the beliefs themselves have it, neither tempered nor with what is learnt of strangers, by
+    which names are made sure; the single best assignment, body to name; and, of an identity that is none of them, the
+    probability (identities, lost) of being each of the bodies lost lately, by number."""
 
     bodies: list[int]
     probability: Floats
-    cautious: Floats
+    believed: Floats
     assigned: dict[int, str]
     lost: list[int]
     lost_probability: Floats
@@ -188,17 +189,19 @@ class Identities:
         live = np.flatnonzero(self.live)
         bodies = [self.numbers[column] for column in live]
         away = np.maximum(1.0 - self.belief[:, live].sum(axis=1), LEAST)
-        odds = self._strangers.odds
-        part, plain = (np.column_stack((share * away, self.belief[:, live])) for share in (odds, 1.0))
+        plain = np.column_stack((away, self.belief[:, live]))
+        part = plain**TEMPER
+        part /= part.sum(axis=1, keepdims=True)
+        part[:, 0] *= self._strangers.odds
         cost = -np.log(part)
         best = self._assignment.solve(self.names, bodies, cost[:, 1:], cost[:, 0])
         assigned = {int(body): str(name) for name, body in best.pairs if isinstance(body, int)}
         lost = self._lost_columns()
         gone = self.belief[:, lost] / np.maximum(self.belief[:, :1] + self.belief[:, lost].sum(axis=1)[:, None], LEAST)
         probability = marginals(part)
-        cautious = marginals(plain) if odds < 1 else probability
-        self._strangers.learn(cautious, elapsed_s)
-        return Answer(bodies, probability, cautious, assigned, [self.numbers[column] for column in lost], gone)
+        believed = marginals(plain)
+        self._strangers.learn(believed, elapsed_s)
+        return Answer(bodies, probability, believed, assigned, [self.numbers[column] for column in lost], gone)
 
     def _normalise(self) -> None:
         self.belief = np.maximum(self.belief, LEAST)

@@ -38,7 +38,7 @@ class Naming:
         self._candidate = {body: held for body, held in self._candidate.items() if body in bodies}
         for column, body in enumerate(bodies):
             best = answer.assigned.get(body)
-            likely = best is not None and float(answer.cautious[identities.index(best), column]) >= self._confirm
+            likely = best is not None and float(answer.believed[identities.index(best), column]) >= self._confirm
             current = self.names.get(body)
             doubtful = current and float(probability[identities.index(current.identity), column]) < self._release
             if current and doubtful and not likely:

@@ -188,10 +188,10 @@ def test_a_phone_alone_is_found_between_its_sniffers() -> None:
     assert np.sqrt(np.trace(covariance)) < 2.0
 
 
-def answered(probability: list[list[float]], assigned: dict[int, str], cautious: float = 1.0) -> Answer:
-    """Of two people, who is body 1 and who body 2; cautious: in shares of that."""
+def answered(probability: list[list[float]], assigned: dict[int, str], believed: float = 1.0) -> Answer:
+    """Of two people, who is body 1 and who body 2; believed: in shares of that."""
     chances = np.array(probability)
-    return Answer([1, 2], chances, cautious * chances, assigned, [], np.zeros((2, 0)))
+    return Answer([1, 2], chances, believed * chances, assigned, [], np.zeros((2, 0)))
 
 
 def test_names_need_their_time_and_can_be_revised() -> None:
@@ -212,7 +212,7 @@ def test_names_need_their_time_and_can_be_revised() -> None:
 def test_what_is_learnt_of_strangers_alone_makes_no_name_sure_and_takes_none_away() -> None:
     naming = Naming(Fusion(confirm_hold_s=1.0))
     second = 1_000_000_000
-    leaning = answered([[0.99, 0.0], [0.0, 0.3]], {1: "Ada"}, cautious=0.9)
+    leaning = answered([[0.99, 0.0], [0.0, 0.3]], {1: "Ada"}, believed=0.9)
     for t_s in range(5):
         assert naming.update("f", t_s * second, ("Ada", "Bruno"), leaning) == []
     for t_s in (5, 6):

@@ -46,6 +46,18 @@ def test_the_same_evidence_names_more_where_there_are_no_strangers() -> None:
     assert later.probability[0, 0] > at_first.probability[0, 0] + 0.1
 
 
+def test_what_is_published_is_milder_than_what_is_believed_and_of_the_same_order() -> None:
+    identities = Identities(("Ada", "Bruno"), np.array([0, 1]), Silent())
+    for number in (1, 2):
+        identities.born(number, {})
+    identities.weigh(0, np.array([4.0, 0.0]))
+    answer = identities.answer(0.2)
+    assert answer.believed[0, 0] > answer.probability[0, 0] > 0.6
+    assert answer.probability[0].argsort().tolist() == answer.believed[0].argsort().tolist()
+    assert answer.probability.sum(axis=0).max() < 1
+    assert answer.assigned[1] == "Ada"
+
+
 def test_it_comes_back_with_the_state_and_goes_on_alike() -> None:
     strangers, back = after([[0.9, 0.03, 0.03]], 20), Strangers()
     back.load(strangers.state())
