@@ -193,10 +193,11 @@ def test_a_run_that_ends_as_it_begins_ends_quietly():
         import time
         from whowhere.launch.supervisor import Supervisor
         from whowhere.launch.processes import Process
+        from whowhere.launch.wiring import free_port
         from whowhere.nodes.node import NodeConfig
-        from whowhere.sitefile import Area, Site
+        from whowhere.sitefile import Area, Bus, Site
         if __name__ == "__main__":
-            site = Site(name="tiny", area=Area(x_m=(0, 1), y_m=(0, 1)))
+            site = Site(name="tiny", area=Area(x_m=(0, 1), y_m=(0, 1)), bus=Bus(port=free_port(count=3)))
             config = NodeConfig(name="first", site=site, run_dir="/nowhere")
             supervisor = Supervisor([Process(name="first", module="whowhere.nodes.hub", config=config)])
             supervisor.reconcile()
