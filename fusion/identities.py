@@ -185,7 +185,8 @@ class Identities:
         self._blend(b, a, np.minimum(share_b, 1.0))
 
     def answer(self, elapsed_s: float) -> Answer:
-        """Who is who, all identities taken together; elapsed_s: for how long that is the answer."""
+        """Who is who, all identities taken together. It tells how many are strangers, too, for the next answer, as
+        much as `elapsed_s`, for how long it holds, is worth."""
         live = np.flatnonzero(self.live)
         bodies = [self.numbers[column] for column in live]
         away = np.maximum(1.0 - self.belief[:, live].sum(axis=1), LEAST)

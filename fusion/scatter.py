@@ -16,6 +16,7 @@ FIRST_COUNT = 100.0  # how many sightings the noise of the kind counts as
 RATE = 0.002  # once 500 sightings are known, the last 500 count
 LEAST, MOST = 1.0, 6.0  # of the variance
 STRAY = 12.0  # one sighting says no more: it may be somebody else's
+_UNKNOWN = (1.0, FIRST_COUNT)
 
 
 class Scatter:
@@ -25,12 +26,13 @@ class Scatter:
         self._known: dict[str, tuple[float, float]] = {}  # the factor, and of how many sightings
 
     def of(self, source: str) -> float:
-        return float(np.clip(self._known.get(source, (1.0, 0.0))[0], LEAST, MOST))
+        factor, _ = self._known.get(source, _UNKNOWN)
+        return min(max(factor, LEAST), MOST)
 
     def learn(self, source: str, apart: Floats, predicted: Floats, noise: Floats) -> None:
         """From sightings `apart` (N,2) m from where bodies were predicted, the covariances (N,2,2) m2 of those
         predictions, and those of the sightings, `of` times their kind's: E[v' R^-1 v] = tr(R^-1 P) + 2 k."""
-        factor, count = self._known.get(source, (1.0, FIRST_COUNT))
+        factor, count = self._known.get(source, _UNKNOWN)
         inverse = np.linalg.inv(noise / self.of(source))
         far = np.einsum("ni,nij,nj->n", apart, inverse, apart)
         expected = np.einsum("nij,nji->n", inverse, predicted)

@@ -17,17 +17,15 @@ from ...models.positioning.assessment import Scored, figures, replayed
 from ...models.positioning.learning import offset_of
 from ...models.positioning.live import PhoneLocator
 from ...models.positioning.walks import Walk, WalkError, radio_map_of, split
+from .transfer import Table, whole_of
 
 WAYS = ("west to east", "east to west", "south to north", "north to south")
 HELD_OUT, STOPPED_BY = 0.25, 0.2
 TARGET_WALKS, STOPPING_WALKS = 8, 2  # of the target half: a site that was walked in an hour
-EPOCHS, LONGER = (
-    30,
-    2.5,
-)  # of the source; times as many for the few walks of the target, as it is data that are compared
+EPOCHS = 30  # of the source
+LONGER = 2.5  # times as many for the few walks of the target, as it is data that are compared
 LEAST_S = 8  # of a piece of a walk inside a half
 SHARE = 0.2  # of MTLoc in the mixture with the simple locator
-Table = dict[str, dict[str, list[float]]]
 
 
 def tables(walks: Sequence[Walk], seeds: Sequence[int], ways: Sequence[str] = WAYS, epochs: int = EPOCHS) -> Table:
@@ -64,19 +62,10 @@ def halved(walks: Sequence[Walk], way: str) -> tuple[list[list[Walk]], list[list
     return tuple([list(inside(w, axis, at_m, side)) for w in walks] for side in (not above, above))  # type: ignore[return-value]
 
 
-def in_words(done: Table) -> list[str]:
-    lines = []
-    for way, rows in done.items():
-        lines += ["", f"{way}: mean error in m over the seeds (least to most)"]
-        lines += [f"{name:44}{np.mean(v):7.2f}  ({min(v):.2f} to {max(v):.2f})" for name, v in rows.items()]
-    return lines
-
-
 def _one(walks: Sequence[Walk], way: str, seed: int, epochs: int) -> list[tuple[str, float]]:
     from ...models.positioning.mtloc_learning import SHIPPED, TUNED, learn, motion_of
     from ...models.positioning.mtloc_model import model_of
     from ...models.positioning.mtloc_transfer import begun, unlearnt
-    from .transfer import whole_of
 
     source, target, stopping, held = _split(walks, way, seed)
     few = replace(SHIPPED, seed=seed, epochs=round(LONGER * epochs))

@@ -85,11 +85,11 @@ def _carried(walks: Sequence[Walk], others: Sequence[str], seeds: Sequence[int])
     try:
         if others:
             done = transfer.tables({"data": walks, "other": walks_in(others)}, seeds)
-            return transfer.in_words(done), done
-        done = halves.tables(walks, seeds)
+        else:
+            done = halves.tables(walks, seeds)
     except WalkError as error:
         raise LaunchError(str(error)) from error
-    return halves.in_words(done), done
+    return transfer.in_words(done), done
 
 
 def leave_one_out(walks: Sequence[Walk]) -> dict[str, Scored]:

@@ -35,7 +35,7 @@ def in_words(done: Table) -> list[str]:
     lines = []
     for title, rows in done.items():
         lines += ["", f"{title}: mean error in m over the seeds (least to most)"]
-        lines += [f"{name:32}{np.mean(v):7.2f}  ({min(v):.2f} to {max(v):.2f})" for name, v in rows.items()]
+        lines += [f"{name:44}{np.mean(v):7.2f}  ({min(v):.2f} to {max(v):.2f})" for name, v in rows.items()]
     return lines
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from .mtloc_network import MotionOnly, Mtloc
 from .mtloc_numpy import DENSE, torch_order, weights_of
 from .mtloc_training import Box
-from .mtloc_transfer import Heard, heard_of
+from .mtloc_transfer import Heard, heard_of, with_columns
 from .mtloc_windows import Windows
 
 F64 = NDArray[np.float64]
@@ -53,13 +53,8 @@ class Carried(NamedTuple):
         """The printed network as a floor's training begins: the source's weights, columns by where the windows hear
         the floor's access points; box: of its places, x0, y0, sx, sy in m."""
         heard = heard_of(windows, box)
-        network = Mtloc(windows.wifi.shape[1])
         columns = self.columns.of(heard.at.numpy().astype(np.float64)) / heard.level
-        with torch.no_grad():
-            kept = {name: value for name, value in self.network.state_dict().items() if name != "wifi_1.weight"}
-            network.load_state_dict(kept, strict=False)
-            network.wifi_1.weight.copy_(torch.from_numpy(columns.T.astype(np.float32)))
-        return network
+        return with_columns(self.network, torch.from_numpy(columns.T.astype(np.float32)))
 
 
 def heard_field(windows: Windows, box: Box) -> dict[str, Any]:

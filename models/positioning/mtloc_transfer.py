@@ -81,11 +81,17 @@ def pretrain_whole(windows: Windows, held: Windows | None, recipe: Recipe) -> Pl
 
 def begun(placed: Placed, windows: Windows, box: Box) -> Mtloc:
     """The printed network as a floor's training begins: the source's weights, columns by where the windows hear it."""
-    network = Mtloc(windows.wifi.shape[1])
     with torch.no_grad():
-        kept = {name: value for name, value in placed.rest.state_dict().items() if name != "wifi_1.weight"}
-        network.load_state_dict(kept, strict=False)
-        network.wifi_1.weight.copy_(placed.columns(heard_of(windows, box)))
+        return with_columns(placed.rest, placed.columns(heard_of(windows, box)))
+
+
+def with_columns(source: Mtloc, columns: Tensor) -> Mtloc:
+    """A copy of a network but for its first WiFi layer's weights, which are `columns` (128,A)."""
+    network = Mtloc(columns.shape[1])
+    kept = {name: value for name, value in source.state_dict().items() if name != "wifi_1.weight"}
+    network.load_state_dict(kept, strict=False)
+    with torch.no_grad():
+        network.wifi_1.weight.copy_(columns)
     return network
 
 
