@@ -124,7 +124,7 @@ class Recognition:
         """Who is who now: whose portraits these are. What was a false alarm leaves none."""
         for witness in self._witnesses:
             witness.keep(tracker.number.tolist(), answer.bodies + answer.lost)
-            witness.settle(t_ns, answer.bodies, answer.probability)
+            witness.settle(t_ns, answer.bodies, answer.believed)
 
     def state(self) -> dict[str, Any]:
         return {
