@@ -2,44 +2,65 @@
 
 A map's fingerprints are samples: scans as they fall, whose variety is what the locator lives on. This is the estimate
 beside them: the level in dBm that is to be expected there now, NaN where the access point is more often not heard than
-heard. The batch's scans that are most like a fingerprint tell it, averaged over the fingerprints of the same place
-that hear the same (two floors of one place do not). Nothing locates by it: it is what a person reads.
+heard. Each scan of the batch has a chance to have been taken where each fingerprint was: by how like they are, and by
+where the walk has the scan (`placing`). A fingerprint hears what the scans hear that may be from there, and all
+fingerprints of one place and storey say the same, the mean of theirs. Nothing locates by it: it is what a person reads.
 """
 
 import numpy as np
 
-from .columns import donors
-from .knn import linear
+from .knn import INT, linear
 from .maps import F32, F64
-from .placing import places_of, sorensen
+from .placing import LIKENESS, Placed, sorensen
+from .shape import storeys
 
-METRES = 0.1  # Sorensen distance that one metre is worth: nearer scans only than where columns are drawn
-FEWEST, MOST = 5, 20  # donors; between, half as many as there are scans per place
-ALIKE = 0.06  # Sorensen distance at which a fingerprint of the same place counts e times less
-HEARD_FROM = 0.45  # share of the donors: a little under half, since a share is pulled towards the middle
-MOST_ROWS = 400  # of a place, looked at
+MANY_HEARD = 12  # known access points a scan; of fewer, a Sorensen distance says less, by the square root
+ASTRAY = 0.01  # chance of each place that the walk rules out
+HEARD_FROM = 0.42  # share of the scans: a little under half, since a share is pulled towards the middle
+RICH = 5  # access points that a fingerprint hears: of fewer, the batch tells storeys better
+MOST_LINES = 1000  # looked at to tell storeys
 STEP_DB = 0.5  # levels are rounded, so that the file stays small
 
 
-def expected(known: F32, position_m: F64, batch_known: F32, batch: F32, batch_position_m: F64) -> F32:
-    """(n,a) levels in dBm that are to be expected at n fingerprints at position_m (n,2), NaN = not heard.
+def expected(survey: F32, known: F32, batch_known: F32, batch: F32, placed: Placed) -> F32:
+    """(n,a) levels in dBm that are to be expected at the n fingerprints of a map, NaN = not heard.
 
-    known: (n,s) and batch_known: (k,s) levels of the access points by which they are likened; batch: (k,a) those that
-    are asked for, of scans taken at batch_position_m (k,2).
+    survey: (n,m) all that the fingerprints hear; known: (n,s) and batch_known: (k,s) levels of the access points by
+    which fingerprints and scans are likened; batch: (k,a) those that are asked for, of scans placed on the map.
     """
-    places, row_place = places_of(position_m)
-    most = int(np.clip(round(0.5 * len(batch) / len(places)), FEWEST, MOST))
-    chosen, weight = donors(known, batch_known, position_m, batch_position_m, most=most, metres=METRES)
-    heard, level = (~np.isnan(batch)).astype(np.float32), np.nan_to_num(batch)
-    out = np.full((len(known), batch.shape[1]), np.nan, np.float32)
-    lines = linear(known)
-    for place in range(len(places)):
-        rows = np.flatnonzero(row_place == place)
-        share = np.einsum("rk,rka->ra", weight[rows], heard[chosen[rows]])
-        total = np.einsum("rk,rka->ra", weight[rows], level[chosen[rows]])
-        some = np.arange(0, len(rows), -(-len(rows) // MOST_ROWS))
-        like = np.exp(-sorensen(lines[rows[some]], lines[rows]) / ALIKE)
-        like /= like.sum(axis=1, keepdims=True)
-        share, total = like @ share[some], like @ total[some]
-        out[rows] = np.where(share >= HEARD_FROM, total / np.maximum(share, 1e-9), np.nan)
-    return np.clip(np.round(out / STEP_DB) * STEP_DB, -120.0, 20.0)
+    told = _told_by(known, batch_known, placed)
+    spot = _spots(linear(survey), linear(batch), told, placed.row_place)
+    pooled = np.zeros((int(spot.max()) + 1, len(batch)))
+    np.add.at(pooled, spot, told)
+    pooled /= np.bincount(spot)[:, None]
+    share, total = pooled @ ~np.isnan(batch), pooled @ np.nan_to_num(batch)
+    level = np.where(share >= HEARD_FROM, total / np.maximum(share, 1e-9), np.nan)
+    return np.clip(np.round(level / STEP_DB) * STEP_DB, -120.0, 20.0).astype(np.float32)[spot]
+
+
+def _told_by(known: F32, batch_known: F32, placed: Placed) -> F64:
+    """(n,k) how much each scan counts at each fingerprint, where all of them sum to 1: by the chance that the scan was
+    taken there and at none of the other fingerprints."""
+    heard = float((~np.isnan(batch_known)).sum(axis=1).mean())
+    likeness = LIKENESS * max(1.0, float(np.sqrt(MANY_HEARD / max(heard, 1e-3))))
+    likely = np.log(placed.at + ASTRAY)[:, placed.row_place]
+    likely -= sorensen(linear(known), linear(batch_known)) / likeness
+    chance = np.exp(likely - likely.max(axis=1, keepdims=True))
+    chance /= chance.sum(axis=1, keepdims=True)
+    return (chance / np.maximum(chance.sum(axis=0), 1e-300)).T
+
+
+def _spots(survey: F32, batch: F32, told: F64, row_place: INT) -> INT:
+    """(n,) which fingerprints hear the same: those of one place, or of one storey of it where the survey (n,m) or the
+    batch (k,a; linear levels both) falls apart into two. Each fingerprint is of the storey of the looked at one that is
+    most like it, or of the scans that tell it (n,k)."""
+    some, scans = (np.arange(0, len(lines), -(-len(lines) // MOST_LINES)) for lines in (survey, batch))
+    if np.count_nonzero(survey) >= RICH * len(survey) and len(parts := storeys(survey[some])) > 1:
+        length = np.maximum(np.linalg.norm(survey[some], axis=1), 1e-6)
+        upper = parts[0][(survey @ (survey[some] / length[:, None]).T).argmax(axis=1)]
+    elif len(parts := storeys(batch[scans])) > 1:
+        part, rest = (told[:, scans[side]].sum(axis=1) for side in parts)
+        upper = part > rest
+    else:
+        return row_place
+    return np.unique(2 * row_place + upper, return_inverse=True)[1].ravel()

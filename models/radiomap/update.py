@@ -260,7 +260,7 @@ def _expected(
     known = levels[:, [left.index(b) for b in steady if b in left]]
     bssids = left + tuple(b for b in found.added if b not in left)
     batch = scans.columns(bssids)
-    told = expected(known, old.position_m, scans.columns(steady), batch, placed.position_m)
+    told = expected(old.rssi_dbm, known, scans.columns(steady), batch, placed)
     return None if np.isnan(told).all() else FingerprintMap(old.name, "levels", bssids, old.position_m, told)
 
 
