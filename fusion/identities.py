@@ -39,8 +39,8 @@ class Witness(Protocol):
 class Answer(msgspec.Struct, frozen=True):
     """The live bodies' numbers; the probability (identities, bodies) of each identity being each of them, as is
     published; the same as the beliefs themselves have it, neither tempered nor with what is learnt of strangers, by
-    which names are made sure and memories kept; the single best assignment, body to name; and, of an identity that is none of them, the
-    probability (identities, lost) of being each of the bodies lost lately, by number."""
+    which names are made sure and memories kept; the single best assignment, body to name; and, of an identity that is
+    none of them, the probability (identities, lost) of being each of the bodies lost lately, by number."""
 
     bodies: list[int]
     probability: Floats
