@@ -87,6 +87,10 @@ def test_a_place_is_no_less_sure_than_its_last_fix_and_less_so_where_fixes_surpr
     assert np.allclose(np.diag(record.at_most(np.eye(2) * 1e6)), 25.0, rtol=1e-3)
     record.moved(np.eye(2) * 4.0)
     assert np.allclose(np.diag(record.at_most(np.eye(2) * 1e6)), 29.0, rtol=1e-3)
+    record.moved(
+        np.array([[-40.0, 0.0], [0.0, 4.0]])
+    )  # the filter's hypotheses came together: it knows no more of the fix
+    assert np.allclose(record.at_most(np.eye(2) * 1e6), np.diag([29.0, 33.0]), rtol=1e-3)
     calm = record.factor(0.05)
     for _ in range(12):
         record.fixed(np.eye(2), 1.0, 0.5)

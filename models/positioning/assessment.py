@@ -87,12 +87,12 @@ def sigmas(result: Scored) -> F64:
 def spread_of(result: Scored) -> float:
     """By what the covariances should be multiplied so that 68.3 % and 95.4 % of the errors lie inside one and two
     standard deviations, as nearly as one number can: the geometric mean of what each of the two asks for, the second
-    counted twice, since a place that is far off its ellipse does more harm than one that is too well inside it."""
+    counted four times, since a place that is far off its ellipse does more harm than one that is too well inside it."""
     ratio = sigmas(result)
     if len(ratio) < 20:
         return 1.0
     inner, outer = np.percentile(ratio, 68.3), np.percentile(ratio, 95.4) / 2
-    return float((inner * outer**2) ** (2 / 3))
+    return float((inner * outer**4) ** (2 / 5))
 
 
 def without(walk: Walk, modality: str, from_s: float = 0.0) -> Walk:

@@ -21,7 +21,7 @@ F64 = NDArray[np.float64]
 
 FOLDS = 5
 MOST_SCANS = 300  # held out in each fold
-SMOOTH_M, SOFTNESS = (0.7, 1.2, 2.2), (0.003, 0.01, 0.03)
+SMOOTH_M, SOFTNESS, POWER = (0.7, 1.2, 2.2), (0.003, 0.01, 0.03), 3.0
 CELLS = 0.6  # of the smoothing: finer spots tell nothing more
 PLACE_M = 0.5  # fingerprints in one such square are of one place, and are held out together
 MADE_HERE = "held_out_error_m"  # the key by which a card's `walking` is known to be from here
@@ -65,7 +65,7 @@ def _badness(one: tuple[F64, F64, dict[str, Any]]) -> float:
 
 def _settings() -> list[dict[str, float]]:
     return [
-        {"cell_m": CELLS * smooth_m, "smooth_m": smooth_m, "softness": softness}
+        {"cell_m": CELLS * smooth_m, "smooth_m": smooth_m, "softness": softness, "power": POWER}
         for smooth_m, softness in product(SMOOTH_M, SOFTNESS)
     ]
 

@@ -21,22 +21,23 @@ F64 = NDArray[np.float64]
 CELL_M = 2.0  # spacing of the spots
 MOST_CELLS = 40_000  # a larger floor gets a wider spacing
 REACH_M = 15.0  # spots lie this near to a fingerprint
-SMOOTH_M = 2.2  # standard deviation of the smoothing
-SOFTNESS = 0.03  # of the minimum, in units of distance: found on the mall's walks
+SMOOTH_M = 1.7  # standard deviation of the smoothing
+SOFTNESS = 0.02  # of the minimum, in units of distance: found on the mall's walks
 EMPTY = 0.1  # weight of nothing: a spot far from all fingerprints is as unlike as ...
 FAR = 0.12  # ... the best tenth of fingerprints and this
 ALIKE_MOST = 0.95  # a scan less like than this every fingerprint was taken somewhere else
-POWER = 3.0  # of the linear level: strong access points say more about a place
+POWER = 4.0  # of the linear level: strong access points say more about a place
+UNSAID_POWER = 3.0  # of cards whose settings are older than the power among them
 
 
 class ScanField:
-    """Locates scans on one map; made once for a map (about 0.1 s for 1,000 fingerprints). settings: cell_m, smooth_m
-    and softness, in place of those of the map's card."""
+    """Locates scans on one map; made once for a map (about 0.1 s for 1,000 fingerprints). settings: cell_m, smooth_m,
+    softness and power, in place of those of the map's card."""
 
     def __init__(self, radio_map: FingerprintMap, settings: Mapping[str, float] | None = None) -> None:
         self.map = radio_map
-        self._locator = Locator(radio_map, power=POWER)
         said = settings if settings is not None else radio_map.card.get("walking", {}).get("field", {})
+        self._locator = Locator(radio_map, power=float(said.get("power", UNSAID_POWER if said else POWER)))
         self._softness = float(said.get("softness", SOFTNESS))
         self.spots_m = _spots(radio_map.position_m, float(said.get("cell_m", CELL_M)))
         self._weights = _smoothing(self.spots_m, radio_map.position_m, float(said.get("smooth_m", SMOOTH_M)))

@@ -4,7 +4,7 @@ The filter takes each fix for a new witness, so it is told that fixes are worse 
 successive ones err alike. Its covariance is then right in the middle of a walk and wrong at both ends: too wide after
 the first fix, too narrow where every fix is off, as in a place that the map does not know. Both show in the fixes
 themselves. A place is never less sure than the last fix alone, carried on by the steps; and where fixes have lately
-surprised the filter more than they usually do, it is less sure by a power of that. What is usual was measured on walks,
+surprised the filter more than they usually do, it is less sure in proportion. What is usual was measured on walks,
 so a map without walks does without.
 """
 
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 F64 = NDArray[np.float64]
 
 REMEMBERED = 10  # fixes; about half a minute
-SETTLED, POWER = 0.6, 0.75  # of what is usual: no surprise at all does not make a place sure
-MEASURED: dict[str, float] = {"usual_surprise": 0.05, "alone_floor_m": 3.0}  # on the mall's walks
+SETTLED = 0.6  # of what is usual: no surprise at all does not make a place sure
+MEASURED: dict[str, float] = {"usual_surprise": 0.1, "alone_floor_m": 3.0}  # on the mall's walks
 
 
 @dataclass(slots=True)
@@ -33,8 +33,10 @@ class Honesty:
     alone_m2: F64 = field(default_factory=lambda: np.zeros((2, 2)))
 
     def moved(self, grown_m2: F64) -> None:
-        """The filter's covariance has grown by this (2,2) with a second's motion."""
-        self.alone_m2 = self.alone_m2 + grown_m2
+        """The filter's covariance has grown by this (2,2) with a second's motion. Where it shrank, as where hypotheses
+        of the heading walk towards each other, the last fix by itself has not become surer."""
+        size, axes = np.linalg.eigh((grown_m2 + grown_m2.T) / 2)
+        self.alone_m2 = self.alone_m2 + (axes * np.maximum(size, 0.0)) @ axes.T
 
     def fixed(self, scatter_m2: F64, floor_m: float, squared: float | None) -> None:
         """A fix came: its second moment (2,2), and its squared distance; None for the first."""
@@ -50,7 +52,7 @@ class Honesty:
 
     def factor(self, usual: float) -> float:
         """On the covariance: above 1 where fixes surprise more than usual."""
-        return float(((SETTLED + self.surprise / usual) / (SETTLED + 1.0)) ** POWER)
+        return (SETTLED + self.surprise / usual) / (SETTLED + 1.0)
 
     def state(self) -> dict[str, Any]:
         """Plain values and arrays, from which `load` makes the same."""

@@ -63,14 +63,17 @@ def _both_ways(batches: Sequence[PhoneBatch], merged_s: float) -> dict[int, dict
 
 
 def _backwards(locator: PhoneLocator, filtered: Any, moves: Any, live: Any, rows: Any) -> list[tuple[F64, F64]]:
-    """The smoothed places of the last stretch over which one hypothesis lasted; the live ones before it."""
+    """The smoothed places of the last stretch over which one hypothesis lasted; the live ones before it. Every one is
+    made of all the walk's fixes: the worst that these surprised the filter makes all of them less sure, and what all of
+    them err alike, about as much as the floor of a fix, does not become less by smoothing."""
     breaks = [j for j, move in enumerate(moves) if move is None]
     first = breaks[-1] if breaks else 0
     done = smoothed(filtered[first:], moves[first + 1 :])
-    spread = float(locator.walking["smooth_spread"])
+    spread, alike_m2 = float(locator.walking["smooth_spread"]), float(locator.walking["fix_floor_m"]) ** 2 * np.eye(2)
+    surprised = max(surprise for _, _, surprise in rows[first:])
     tail = [
-        (mean[:2], spread * locator.honest(covariance[:2, :2], modalities, surprised))
-        for (mean, covariance), (_, modalities, surprised) in zip(done, rows[first:], strict=True)
+        (mean[:2], spread * locator.honest(covariance[:2, :2] + alike_m2, modalities, surprised))
+        for (mean, covariance), (_, modalities, _) in zip(done, rows[first:], strict=True)
     ]
     return [*live[:first], *tail]
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ...messages import PhoneBatch
 from ..radiomap.maps import FingerprintMap
+from .agreement import agreeing
 
 F64 = NDArray[np.float64]
 MERGED_S = 4.5  # a fingerprint takes in the walk's scans this long before and after it: one scan hears half of what is
@@ -62,14 +63,17 @@ def labelled_scans(walk: Walk) -> tuple[F64, F64, list[dict[str, float]]]:
 
 def radio_map_of(walks: Sequence[Walk], name: str, version: str) -> FingerprintMap:
     """A radio map of the walks' scans, each merged with its neighbours in time: a mean weighted exp(-|dt|/2 s) over
-    those that heard the access point. Raises WalkError when there is no scan to place."""
+    those that heard the access point. What other walks contradict is left out (agreement.py), and the card says how
+    many (`contradicted`). Raises WalkError when there is no scan to place."""
     rows, places, columns = [], [], {}
-    for walk in walks:
+    of_walk: list[int] = []
+    for number, walk in enumerate(walks):
         since_s, where, scans = labelled_scans(walk)
         for t_s, place in zip(since_s, where, strict=True):
             near = [(abs(s - t_s), scan) for s, scan in zip(since_s, scans, strict=True) if abs(s - t_s) <= MERGED_S]
             rows.append(merged([scan for _, scan in near], [float(np.exp(-d / MERGED_DECAY_S)) for d, _ in near]))
             places.append(place)
+            of_walk.append(number)
             for bssid in rows[-1]:
                 columns.setdefault(bssid, len(columns))
     if not rows:
@@ -78,8 +82,11 @@ def radio_map_of(walks: Sequence[Walk], name: str, version: str) -> FingerprintM
     for i, row in enumerate(rows):
         for bssid, level in row.items():
             rssi[i, columns[bssid]] = level
-    card = {"made_of": [walk.name for walk in walks], "fingerprints": len(rows)}
-    return FingerprintMap(name, version, tuple(columns), np.array(places), rssi, card)
+    whole = FingerprintMap(name, version, tuple(columns), np.array(places), rssi)
+    kept = agreeing(whole, np.array(of_walk))
+    left_out = int((~kept).sum())
+    card = {"made_of": [walk.name for walk in walks], "fingerprints": len(rows) - left_out, "contradicted": left_out}
+    return whole.changed(position_m=whole.position_m[kept], rssi_dbm=rssi[kept], card=card)
 
 
 def merged(scans: Sequence[dict[str, float]], weights: Sequence[float]) -> dict[str, float]:

@@ -79,6 +79,11 @@ class Locator:
         level = self._raised(linear(self._row(scan))[0])
         return self._distances(level), int(np.count_nonzero(level))
 
+    def distances_of(self, rssi_dbm: F32) -> F32:
+        """How unlike scans (k,m), columns as the map's, NaN = not heard, every fingerprint is: (k,n)."""
+        levels = self._raised(linear(rssi_dbm))
+        return np.stack([self._distances(level) for level in levels]).astype(np.float32)
+
     def _row(self, scan: Mapping[str, float]) -> F32:
         row = np.full((1, len(self._column)), np.nan, np.float32)
         for bssid, rssi_dbm in scan.items():
