@@ -270,8 +270,11 @@ def test_a_run_of_no_length_is_refused_alike_everywhere(
     assert said == f"whowhere {words[0]}: {wrong}"
 
 
-def test_a_port_beyond_65535_is_said(capsys: pytest.CaptureFixture[str]):
-    assert "no port at all" in failure(capsys, "demo", "--no-browser", "--port", "99999")
+@pytest.mark.parametrize("words", [["demo"], ["replay", "a.mcap"]])
+@pytest.mark.parametrize("port", ["70000", "0", "-1", "abc", "65536"])
+def test_what_is_no_port_is_refused_alike_everywhere(words: list[str], port: str, capsys: pytest.CaptureFixture[str]):
+    wrong = f"argument --port: '{port}' must be a port: a whole number from 1 to 65535"
+    assert refusal(capsys, *words, "--port", port) == f"whowhere {words[0]}: {wrong}"
 
 
 def test_demos_that_start_at_once_do_not_take_each_others_ports(tmp_path: Path):
