@@ -1,7 +1,8 @@
 """Writes files whole or not at all: a full disk, or a kill half-way, leaves what was there before as it was.
 
-Files that belong together, as a model and its card, are all written beside their places first and take them together
-at the end. It guards no one against a power cut, after which the disk may hold less than was written.
+Files that belong together, as a model and its card, are all written beside their places first and take them at the
+end, one right after the other: only a kill between two of these renames leaves new beside old, which the sums in the
+cards tell when it is loaded. It guards nobody against a power cut, after which a disk may hold less than was written.
 """
 
 import contextlib
