@@ -6,11 +6,10 @@ before and after `snapshot` and `restore`.
 """
 
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
-import numpy as np
 from msgspec.structs import replace
 
 from ..messages import (
@@ -26,26 +25,22 @@ from ..messages import (
     WifiWindow,
     numbered,
 )
-from ..sitefile import Site, require_pseudonyms, site_as_json
+from ..sitefile import Site, site_as_json
 from . import state as packing
-from .carriers import Enrolled, Place, Trail, bodies_of
+from .carriers import Enrolled
 from .clocks import Clocks
 from .continuity import Continuity
 from .detections import CameraView, Detections, RadarView
-from .evidence.position import PositionEvidence
-from .evidence.rssi import RssiEvidence
 from .following import follow
+from .hearing import Hearing
 from .identities import Identities
 from .models import Models
 from .naming import Naming
-from .people import Radio, describe
+from .people import describe
 from .presence import Presence
-from .radio_tuning import RadioTuning
 from .recognition import Recognition
 from .reorder import LONGEST_WINDOW_NS, SECOND_NS, Reorder
 from .tracks import Tracker
-from .windows import HeardWindows
-from .wireless import WirelessGrid
 
 _NO_MODELS = Models()
 SOURCE = "fusion"
@@ -60,33 +55,21 @@ class Engine:
         self._models = models
         self.site_hash = sha256(site_as_json(site).encode()).hexdigest()[:16]
         self._enrolled = enrolled = Enrolled(site)
-        self._names, self._device_row, self._owner_of = enrolled.names, enrolled.device_row, enrolled.owner_of
         cameras = {camera.id: CameraView(camera, site.area) for camera in site.cameras}
         self._views: dict[str, Callable[[Any], Detections]] = {
             **{f"camera/{name}": view.detections for name, view in cameras.items()},
             **{f"radar/{radar.id}": RadarView(radar, site.area).detections for radar in site.radars},
         }
-        self._watching: tuple[str, ...] = ()  # the cameras that looked lately
         self._clocks = Clocks(site)
         self._reorder = Reorder(site.fusion)
         self._tracker = Tracker()
         self._continuity = Continuity()
-        self._grid = WirelessGrid(site.area, site.sniffers, enrolled.maps)
-        self._watches = {name: self._grid.within(view.sees) for name, view in cameras.items()}
-        self._rssi = RssiEvidence(site.fusion, site.sniffers, len(self._owner_of), self._grid)
-        rows = [enrolled.map_rows[owner] for owner in enrolled.phone_owner]
-        self._positions = PositionEvidence(site.area, rows, enrolled.own_maps, self._grid)
-        self._trail = Trail()
-        self._windows = HeardWindows(site.sniffers)
-        phones = [(enrolled.phone_owner, self._positions)] if rows else []
-        self._identities = Identities(self._names, self._owner_of, self._rssi, *phones)
-        self._recognition = Recognition(site, len(self._names), cameras, models)
-        self._radio_tuning = RadioTuning(site, len(self._owner_of), self._grid, self._rssi)
+        self._hearing = Hearing(site, enrolled, cameras)
+        phones = [(enrolled.phone_owner, self._hearing.positions)] if len(enrolled.phone_owner) else []
+        self._identities = Identities(enrolled.names, enrolled.owner_of, self._hearing.rssi, *phones)
+        self._recognition = Recognition(site, len(enrolled.names), cameras, models)
         self._naming = Naming(site.fusion)
         self._presence = Presence()
-        self._heard: dict[str, dict[str, int]] = {
-            name: {} for name in self._names
-        }  # per identity: sniffer or phone -> when
         self._seq: dict[str, int] = {}
         self._tick_ns = 0
         self._checkpoint_ns = 0
@@ -143,34 +126,14 @@ class Engine:
         self._recognition.see(frame, seen, self._tracker)
 
     def _hear(self, window: WifiWindow) -> None:
-        sniffer = self._rssi.sniffer_row(window.source)
+        sniffer = self._hearing.rssi.sniffer_row(window.source)
         if sniffer is None:
             self._count(f"unknown:{window.source}")
             return
         self._tracker.advance(window.t_ns)
         self._follow_bodies()
-        self._grid.advance(window.t_ns)
-        bodies, rows = bodies_of(self._identities, self._tracker), self._confirmed_rows()
-        paths = cache(lambda sniffer: self._rssi.paths(sniffer, bodies))  # the same for all of a window's devices
-        for device, rssi_dbm in zip(window.devices, window.rssi_dbm, strict=True):
-            if (row := self._device_row.get(device)) is None:
-                require_pseudonyms(self.site, device)
-                continue
-            if self._rssi.is_too_soon(row, sniffer, window.t_ns):
-                self._count(f"too_soon:{window.source}")
-                continue
-            owner = int(self._owner_of[row])
-            self._heard[self._names[owner]][window.source] = window.t_ns
-            nats = self._rssi.hear(
-                row, sniffer, float(rssi_dbm), window.t_ns, paths(sniffer), self._identities.belief[owner]
-            )
-            self._identities.weigh(owner, nats)
-            if (at := rows.get(self._names[owner])) is not None:
-                place, spread = self._tracker.mean[at, :2], self._tracker.covariance[at, :2, :2]
-                self._radio_tuning.calibration.observe(row, sniffer, float(rssi_dbm), place, spread, window.t_ns)
-        for miss in self._windows.add(sniffer, window, self._device_row):
-            nats = self._rssi.miss(miss.device, miss.sniffer, miss.packets, miss.t_ns, paths(miss.sniffer))
-            self._identities.weigh(int(self._owner_of[miss.device]), nats)
+        confirmed = self._confirmed_rows()
+        self._hearing.hear(sniffer, window, self._tracker, self._identities, confirmed, self._count)
 
     def _locate(self, position: PhonePosition) -> None:
         phone = self._enrolled.phone_row.get(position.source)
@@ -179,15 +142,7 @@ class Engine:
             return
         self._tracker.advance(position.t_ns)
         self._follow_bodies()
-        if refusal := self._positions.refusal(phone, position, self._tracker.t_ns):
-            self._count(f"{refusal}:{position.source}")
-            return
-        self._count(f"{'late' if position.t_ns < self._tracker.t_ns else 'used'}:{position.source}")
-        self._grid.advance(position.t_ns)
-        owner = int(self._enrolled.phone_owner[phone])
-        self._heard[self._names[owner]][position.source] = position.t_ns
-        bodies = self._trail.then(position.t_ns, self._identities, self._tracker)
-        self._identities.weigh(owner, self._positions.hear(phone, position, bodies))
+        self._hearing.locate(phone, position, self._tracker, self._identities, self._count)
 
     def _confirmed_rows(self) -> dict[str, int]:
         """Per confirmed name, the row of its body in the tracker."""
@@ -197,13 +152,13 @@ class Engine:
 
     def _carried(self) -> dict[str, tuple[float, float]]:
         """Per device whose owner is confirmed, where that body is: x, y in m."""
-        rows = self._confirmed_rows()
-        owners = {device: self._names[int(self._owner_of[row])] for device, row in self._device_row.items()}
+        rows, enrolled = self._confirmed_rows(), self._enrolled
+        owners = {device: enrolled.names[int(enrolled.owner_of[row])] for device, row in enrolled.device_row.items()}
         places = {name: self._tracker.mean[row, :2].tolist() for name, row in rows.items()}
         return {device: (*places[owner],) for device, owner in owners.items() if owner in places}
 
     def _follow_bodies(self) -> None:
-        likelier = partial(self._enrolled.likelier, self._grid)
+        likelier = partial(self._enrolled.likelier, self._hearing.grid)
         follow(self._tracker, self._continuity, self._identities, self._recognition, likelier)
 
     def _tick_until(self, t_ns: int) -> list[Message]:
@@ -221,10 +176,7 @@ class Engine:
     def _tick(self, t_ns: int, elapsed_s: float) -> list[Message]:
         self._tracker.advance(t_ns)
         self._follow_bodies()
-        self._watch(t_ns)
-        self._grid.advance(t_ns)
-        if self._enrolled.phone_row:
-            self._trail.note(self._tracker)
+        self._hearing.pass_time(t_ns, self._tracker)
         known = {int(n): self._tracker.mean[row, :2] for row, n in enumerate(self._tracker.number)}
         lost = self._continuity.places(t_ns)
         positions = {number: known[number] for number in self._live_numbers() if number in known}
@@ -233,46 +185,27 @@ class Engine:
         self._recognition.weigh(t_ns, self._identities)
         answer = self._identities.answer(elapsed_s)
         self._recognition.settle(t_ns, answer, self._tracker)
-        events = self._naming.update(SOURCE, t_ns, self._names, answer)
+        events = self._naming.update(SOURCE, t_ns, self._enrolled.names, answer)
         self._clocks.see(t_ns, self._carried())
         events.extend(self._clocks.take_warnings(SOURCE, t_ns))
-        events.extend(self._radio_tuning.update(SOURCE, t_ns))
-        since_ns = self._presence.since_ns
-        people = describe(t_ns, self._tracker, self._naming, answer, self._radio(t_ns), since_ns, lost)
+        events.extend(self._hearing.tuning.update(SOURCE, t_ns))
+        heard, since_ns = self._hearing.told(t_ns), self._presence.since_ns
+        people = describe(t_ns, self._tracker, self._naming, answer, heard, since_ns, lost)
         events.extend(self._presence.update(SOURCE, t_ns, people))
         locations = [Location(source=SOURCE, t_ns=t_ns, **person.fields()) for person in people]
         scene = Scene(source=SOURCE, t_ns=t_ns, people=tuple(people))
         return [self._numbered(message) for message in (*events, *locations, scene)]
 
-    def _watch(self, t_ns: int) -> None:
-        """Tell the radio's maps which places cameras look at now."""
-        watching = self._tracker.looking(t_ns)
-        if watching != self._watching:
-            self._watching = watching
-            nothing = np.zeros(self._grid.cells.shape[:2], bool)
-            self._grid.watch(np.logical_or.reduce([nothing, *(self._watches[name] for name in watching)]))
-
     def _live_numbers(self) -> list[int]:
         return [n for n, live in zip(self._identities.numbers, self._identities.live, strict=True) if live]
-
-    def _radio(self, t_ns: int) -> list[Radio]:
-        """Per identity: its name, which sniffers and phones told of it when, and where that has it, one a map."""
-        return [
-            Radio(name, self._heard[name], partial(self._unseen, who, t_ns)) for who, name in enumerate(self._names)
-        ]
-
-    def _unseen(self, who: int, t_ns: int) -> list[Place]:
-        near = self._positions.newest(self._enrolled.phones_of(who), t_ns)
-        return [self._grid.position(row, near) for row in self._enrolled.map_rows[who]]
 
     def _begin_again(self, t_ns: int) -> list[Message]:
         """Time has gone back: what was known of bodies is of another time. What sensors are stays, and all counts."""
         fresh = Engine(self.site, self._models)
         fresh._reorder.counters = self._reorder.counters
         fresh._tracker.gated_out = self._tracker.gated_out
-        for name in _PARTS + _PLAIN:
-            if name not in _OUTLAST:
-                setattr(self, f"_{name}", getattr(fresh, f"_{name}"))
+        for name in _OF_THE_TIME:
+            setattr(self, name, getattr(fresh, name))
         text = "time has gone back: everything begins anew"
         return [self._numbered(Event(source=SOURCE, t_ns=t_ns, type="warning", id=SOURCE, text=text))]
 
@@ -291,9 +224,16 @@ class Engine:
 
     def snapshot(self) -> bytes:
         """The whole state as bytes."""
-        parts = {name: getattr(self, f"_{name}").state() for name in _PARTS}
-        plain = {name: getattr(self, f"_{name}") for name in _PLAIN}
-        return packing.pack({"version": STATE_VERSION, "site_hash": self.site_hash, **parts, **plain})
+        states = {name: part.state() for name, part in self._parts().items()}
+        plain = {
+            "watching": self._hearing.watching,
+            "heard": self._hearing.heard,
+            "seq": self._seq,
+            "tick_ns": self._tick_ns,
+            "checkpoint_ns": self._checkpoint_ns,
+            "counters": self._counters,
+        }
+        return packing.pack({"version": STATE_VERSION, "site_hash": self.site_hash, **states, **plain})
 
     @classmethod
     def restore(cls, site: Site, state: bytes, models: Models = _NO_MODELS) -> "Engine":
@@ -314,11 +254,31 @@ class Engine:
         self._reorder = Reorder.from_state(self.site.fusion, saved["reorder"])
         self._tracker = Tracker.from_state(saved["tracker"])
         self._continuity = Continuity.from_state(saved["continuity"])
-        for name in _PARTS[_REMADE:]:
-            getattr(self, f"_{name}").load(saved[name])
-        for name in _PLAIN:
-            setattr(self, f"_{name}", saved[name])
-        self._watching = tuple(saved["watching"])  # a packed tuple comes back as a list, which equals no tuple
+        for name, part in self._parts().items():
+            if name not in _REMADE:
+                part.load(saved[name])
+        self._hearing.watching = tuple(saved["watching"])  # packed, it comes back as a list, which equals no tuple
+        self._hearing.heard, self._seq, self._counters = saved["heard"], saved["seq"], saved["counters"]
+        self._tick_ns, self._checkpoint_ns = saved["tick_ns"], saved["checkpoint_ns"]
+
+    def _parts(self) -> dict[str, Any]:
+        """Whatever keeps a state of its own, by the name and in the order in which it is saved."""
+        return {
+            "reorder": self._reorder,
+            "tracker": self._tracker,
+            "continuity": self._continuity,
+            "clocks": self._clocks,
+            "grid": self._hearing.grid,
+            "rssi": self._hearing.rssi,
+            "positions": self._hearing.positions,
+            "trail": self._hearing.trail,
+            "windows": self._hearing.windows,
+            "identities": self._identities,
+            "recognition": self._recognition,
+            "radio_tuning": self._hearing.tuning,
+            "naming": self._naming,
+            "presence": self._presence,
+        }
 
 
 def _bounded(message: Message) -> Message:
@@ -329,22 +289,8 @@ def _bounded(message: Message) -> Message:
     return message
 
 
-_REMADE = 3  # of the parts, those that come back by `from_state`
-_PARTS = (
-    *("reorder", "tracker", "continuity"),
-    *(
-        "clocks",
-        "grid",
-        "rssi",
-        "positions",
-        "trail",
-        "windows",
-        "identities",
-        "recognition",
-        "radio_tuning",
-        "naming",
-        "presence",
-    ),
+_REMADE = ("reorder", "tracker", "continuity")  # parts that come back by `from_state`
+_OF_THE_TIME = (  # what a time that goes back takes away
+    *("_reorder", "_tracker", "_continuity", "_hearing", "_identities", "_recognition", "_naming", "_presence"),
+    *("_tick_ns", "_checkpoint_ns"),
 )
-_PLAIN = ("watching", "heard", "seq", "tick_ns", "checkpoint_ns", "counters")
-_OUTLAST = ("clocks", "seq", "counters")  # a time that goes back

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .association import match
+from .body_table import BodyTable
 from .changes import Change, Kind
 from .detections import Detections
 from .geometry import Floats
@@ -38,24 +39,12 @@ LONGEST_LOOK_S = 0.5  # what one frame may add to that
 TOLD_APART_S = 3.0  # since a camera saw them, bodies that look different are not mistaken for each other
 
 
-class Tracker:
-    """Bodies as arrays, one row each, oldest first. Row i: `number[i]`, `mean[i]` (4,), `covariance[i]` (4,4)."""
+class Tracker(BodyTable):
+    """The bodies as of `t_ns`, one row each, with what becomes of them."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.t_ns = 0
-        self.number = np.zeros(0, np.int64)
-        self.mean = np.zeros((0, 4))
-        self.covariance = np.zeros((0, 4, 4))
-        self.weight = np.zeros(0)
-        self.confirmed = np.zeros(0, bool)
-        self.born_ns = np.zeros(0, np.int64)
-        self.seen_ns = np.zeros(0, np.int64)
-        self.faced_ns = np.zeros(0, np.int64)  # when a camera last saw it
-        self.missed_s = np.zeros(0)  # for how long cameras have looked at it in vain
-        self.heading = np.zeros(0)  # rad from +x, of the last walking: who stands keeps facing as they came
-        self.looks = np.zeros((0, 256))  # learnt while alone
-        self.recent = np.zeros((0, 256))  # of the last sightings
-        self.sources: list[dict[str, int]] = []  # per body, when each sensor last saw it
         self.changes: list[Change] = []
         self.paired: list[tuple[int, int]] = []  # of the last update: numbers of bodies, and rows of their detections
         self.untangled: tuple[int, ...] = ()  # of the last update: numbers that bodies have got back
@@ -120,7 +109,7 @@ class Tracker:
         if over.any():
             for row in np.flatnonzero(np.logical_and(over, self.confirmed)):
                 self._report("lost", int(row))
-            self._keep(~over)
+            self.keep(~over)
 
     def looking(self, t_ns: int) -> tuple[str, ...]:
         """The cameras that looked within the last two seconds."""
@@ -129,7 +118,7 @@ class Tracker:
     def unseen(self, besides: int) -> list[Change]:
         """The bodies not seen for FOUND_S, other than number `besides`, as if they were lost now."""
         rows = np.flatnonzero(self.confirmed & (self.t_ns - self.seen_ns > FOUND_S * SECOND_NS))
-        return [self._change("lost", int(row)) for row in rows if self.number[row] != besides]
+        return [self.change("lost", int(row), self.t_ns) for row in rows if self.number[row] != besides]
 
     def distinct(self) -> frozenset[int]:
         """The numbers of bodies that a camera has seen lately and whose looks differ from those of all others near."""
@@ -162,8 +151,7 @@ class Tracker:
 
     def _learn_scatter(self, seen: Detections, bodies: NDArray[np.intp], rows: NDArray[np.intp]) -> None:
         """From bodies that were seen a moment ago and that nobody is near."""
-        gaps = np.linalg.norm(self.mean[bodies, None, :2] - self.mean[None, :, :2], axis=2)
-        sure = ((gaps < ALONE_M).sum(axis=1) == 1) & (seen.t_ns - self.seen_ns[bodies] < FOUND_S * SECOND_NS)
+        sure = self._alone(bodies) & (seen.t_ns - self.seen_ns[bodies] < FOUND_S * SECOND_NS)
         bodies, rows = bodies[sure], rows[sure]
         apart = seen.position[rows] - self.mean[bodies, :2]
         self._scatter.learn(seen.source, apart, self.covariance[bodies, :2, :2], seen.covariance[rows])
@@ -208,7 +196,7 @@ class Tracker:
                 looks = np.zeros(256) if seen.histogram is None else seen.histogram[row].astype(np.float64)
                 if bhattacharyya(self.looks[body][None], looks[None])[0, 0] < LOOKS_LIKE:
                     continue
-                before = self._change("found", int(body))
+                before = self.change("found", int(body), self.t_ns)
                 place, spread = np.append(position[row], (0.0, 0.0)), np.zeros((4, 4))
                 spread[:2, :2] = covariance[row]
                 found = Change("found", before.number, seen.t_ns, seen.t_ns, place, spread, looks, before=before)
@@ -225,12 +213,16 @@ class Tracker:
         missed[bodies] = False
         self.missed_s[missed] += min((seen.t_ns - last_ns) / SECOND_NS, LONGEST_LOOK_S)
 
+    def _alone(self, bodies: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Which of these rows nobody is near."""
+        gaps = np.linalg.norm(self.mean[bodies, None, :2] - self.mean[None, :, :2], axis=2)
+        return (gaps < ALONE_M).sum(axis=1) == 1
+
     def _learn_looks(self, bodies: NDArray[np.intp], fresh: Floats) -> None:
         known = (self.recent[bodies].max(axis=1) > 0)[:, None]
         recent = RECENT_MEMORY * self.recent[bodies] + (1 - RECENT_MEMORY) * fresh
         self.recent[bodies] = np.where(known, recent, fresh)
-        gaps = np.linalg.norm(self.mean[bodies][:, None, :2] - self.mean[None, :, :2], axis=2)
-        alone = ((gaps < ALONE_M).sum(axis=1) == 1)[:, None]
+        alone = self._alone(bodies)[:, None]
         learnt = np.where(alone, LOOKS_MEMORY * self.looks[bodies] + (1 - LOOKS_MEMORY) * fresh, self.looks[bodies])
         self.looks[bodies] = np.where(self.looks[bodies].max(axis=1, keepdims=True) > 0, learnt, fresh)
 
@@ -260,23 +252,16 @@ class Tracker:
     def _begin(self, seen: Detections, rows: NDArray[np.intp]) -> None:
         if not len(rows):
             return
-        mean, covariance = begin(seen.position[rows], seen.covariance[rows])
-        count = len(rows)
-        self.number = np.append(self.number, np.arange(self._next, self._next + count))
-        self._next += count
-        self.mean = np.concatenate((self.mean, mean))
-        self.covariance = np.concatenate((self.covariance, covariance))
-        self.weight = np.append(self.weight, seen.weight[rows])
-        self.confirmed = np.append(self.confirmed, np.zeros(count, bool))
-        self.born_ns = np.append(self.born_ns, np.full(count, seen.t_ns))
-        self.seen_ns = np.append(self.seen_ns, np.full(count, seen.t_ns))
-        self.faced_ns = np.append(self.faced_ns, np.full(count, seen.t_ns))
-        self.heading = np.append(self.heading, np.zeros(count))
-        self.missed_s = np.append(self.missed_s, np.zeros(count))
-        looks = np.zeros((count, 256)) if seen.histogram is None else seen.histogram[rows].astype(np.float64)
-        self.looks = np.concatenate((self.looks, looks))
-        self.recent = np.concatenate((self.recent, looks))
-        self.sources.extend({seen.source: seen.t_ns} for _ in range(count))
+        new = BodyTable(len(rows))
+        new.number[:] = self._next + np.arange(len(rows))
+        self._next += len(rows)
+        new.mean, new.covariance = begin(seen.position[rows], seen.covariance[rows])
+        new.weight[:] = seen.weight[rows]
+        new.born_ns[:] = new.seen_ns[:] = new.faced_ns[:] = seen.t_ns
+        if seen.histogram is not None:
+            new.looks[:] = new.recent[:] = seen.histogram[rows]
+        new.sources = [{seen.source: seen.t_ns} for _ in rows]
+        self.append(new)
 
     def _confirm(self, t_ns: int) -> None:
         ready: NDArray[np.bool_] = ~self.confirmed & (self.weight >= CONFIRM_WEIGHT - 1e-9)
@@ -291,60 +276,24 @@ class Tracker:
             row_of = {int(number): row for row, number in enumerate(self.number)}
             for older, younger in twins:
                 self._report("merged", row_of[younger], other=older)
-            self._keep(~np.isin(self.number, [younger for _, younger in twins]))
-
-    def _change(self, kind: Kind, row: int, other: int = -1) -> Change:
-        return Change(
-            kind,
-            int(self.number[row]),
-            self.t_ns,
-            int(self.seen_ns[row]),
-            self.mean[row].copy(),
-            self.covariance[row].copy(),
-            self.looks[row].copy(),
-            other,
-        )
+            self.keep(~np.isin(self.number, [younger for _, younger in twins]))
 
     def _report(self, kind: Kind, row: int, other: int = -1) -> None:
-        self.changes.append(self._change(kind, row, other))
-
-    def _keep(self, rows: NDArray[np.bool_]) -> None:
-        for name in _ARRAYS:
-            setattr(self, name, getattr(self, name)[rows])
-        self.sources = [sources for sources, kept in zip(self.sources, rows, strict=True) if kept]
+        self.changes.append(self.change(kind, row, self.t_ns, other))
 
     def state(self) -> dict[str, Any]:
-        arrays = {name: getattr(self, name) for name in _ARRAYS}
         parts = {"twins": self._twins.state(), "sureness": self._sureness.state(), "scatter": self._scatter.state()}
         plain = {"t_ns": self.t_ns, "gated_out": self.gated_out, "next": self._next, "sources": self.sources}
         plain["looked_ns"] = self._looked_ns
-        return {**arrays, **parts, **plain}
+        return {**self.arrays(), **parts, **plain}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> "Tracker":
         tracker = cls()
-        for name in _ARRAYS:
-            setattr(tracker, name, state[name])
+        tracker.load(state)
         tracker._twins.load(state["twins"])
         tracker._sureness.load(state["sureness"])
         tracker._scatter.load(state["scatter"])
         tracker.t_ns, tracker.gated_out, tracker._next = state["t_ns"], state["gated_out"], state["next"]
         tracker._looked_ns = dict(state["looked_ns"])
-        tracker.sources = [dict(sources) for sources in state["sources"]]
         return tracker
-
-
-_ARRAYS = (
-    "number",
-    "mean",
-    "covariance",
-    "weight",
-    "confirmed",
-    "born_ns",
-    "seen_ns",
-    "faced_ns",
-    "missed_s",
-    "heading",
-    "looks",
-    "recent",
-)

@@ -6,6 +6,7 @@ import math
 import os
 from pathlib import Path
 
+MOST_PORT = 65535
 MOST_S = 1e9  # 30 years: what a time in ns bears
 
 
@@ -17,6 +18,13 @@ def natural(text: str) -> int:
 def positive(text: str) -> int:
     """A whole number from 1 on. Raises ArgumentTypeError."""
     return _from(text, 1)
+
+
+def port(text: str) -> int:
+    """A port to listen on, from 1 to 65535. Raises ArgumentTypeError."""
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MOST_PORT):
+        raise argparse.ArgumentTypeError(f"{text!r} must be a port: a whole number from 1 to {MOST_PORT}")
+    return int(text)
 
 
 def seconds(text: str) -> float:

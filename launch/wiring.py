@@ -145,7 +145,8 @@ def with_free_ports(site: Site, page_port: int | None = None) -> Site:
     Raises LaunchError where that port cannot be had."""
     if page_port and not is_free("127.0.0.1", page_port):
         raise LaunchError(
-            f"--port {page_port}: in use by another program, or no port at all", "leave --port out to get a free one"
+            f"--port {page_port}: in use by another program, or not for you to use",
+            "leave --port out to get a free one",
         )
     bus = replace(site.bus, host="127.0.0.1", port=free_port(count=3))
     page = replace(site.page, host="127.0.0.1", port=page_port or free_port())

@@ -115,8 +115,8 @@ def weighed(site: Site, messages: Sequence[Message], monkeypatch: pytest.MonkeyP
     """How many readings the engine weighs."""
     engine = Engine(site)
     calls = []
-    hear = engine._rssi.hear
-    monkeypatch.setattr(engine._rssi, "hear", lambda *args: calls.append(1) or hear(*args))
+    hear = engine._hearing.rssi.hear
+    monkeypatch.setattr(engine._hearing.rssi, "hear", lambda *args: calls.append(1) or hear(*args))
     for message in messages:
         engine.step(message)
     return len(calls)

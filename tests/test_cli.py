@@ -10,41 +10,17 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from sentences import failure, refusal
 from whowhere.launch import cli
 from whowhere.launch.commands import doctor, init
 from whowhere.launch.commands.demo import demo_site
 from whowhere.launch.errors import LaunchError
 from whowhere.launch.running import as_typed
 from whowhere.launch.site_files import load_site, parse_site
-from whowhere.launch.wiring import free_port, is_free, with_free_ports
+from whowhere.launch.wiring import free_port, with_free_ports
 from whowhere.sitefile import Learning
 
-ALONE = """
-name = "hall"
-area = { x_m = [0, 4], y_m = [0, 3] }
-identities = [{ name = "Ada", devices = ["a4:83:e7:00:00:01"], consent = true }]
-"""
 DEMO_SITE = Path(cli.__file__).parent / "sites" / "demo.toml"
-
-
-def failure(capsys: pytest.CaptureFixture[str], *argv: str, status: int = 1) -> str:
-    """What a failing command says; checks that it is one sentence, with at most one line of advice."""
-    assert cli.main(list(argv)) == status
-    said = capsys.readouterr().err.strip().splitlines()
-    assert 1 <= len(said) <= 2, said
-    assert said[0].startswith(f"whowhere {argv[0]}: ")
-    assert "Traceback" not in said[0]
-    assert "a fault in whowhere itself" not in said[0]
-    assert len(said) == 1 or said[1].startswith("  try: ")
-    return "\n".join(said)
-
-
-def refusal(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
-    """The sentence for an argument of the wrong kind, whose status is that of wrong usage."""
-    with pytest.raises(SystemExit) as exit_:
-        cli.main(list(argv))
-    assert exit_.value.code == 2
-    return capsys.readouterr().err.splitlines()[0]
 
 
 @pytest.mark.parametrize("command", cli.COMMANDS)
@@ -95,102 +71,6 @@ def test_a_child_process_loads_nothing_heavy():
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_check_describes_the_demo_site(capsys: pytest.CaptureFixture[str]):
-    assert cli.main(["check", str(DEMO_SITE)]) == 0
-    text = capsys.readouterr().out
-    assert 'site "demo": 12 m x 10 m' in text
-    assert "radar radar-1: simulated" in text
-    assert "4 people enrolled with 4 devices" in text
-
-
-def test_one_is_no_plural(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    path = tmp_path / "site.toml"
-    for text, said in (
-        (DEMO_SITE.read_text(), "4 people enrolled with 4 devices"),
-        (ALONE, "1 person enrolled with 1 device"),
-    ):
-        path.write_text(text)
-        assert cli.main(["check", str(path)]) == 0
-        assert f"  {said}\n" in capsys.readouterr().out
-
-
-def test_check_says_what_an_open_page_means(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    path = tmp_path / "site.toml"
-    for host, lines in (("127.0.0.1", 0), ("0.0.0.0", 1)):
-        path.write_text(f'{DEMO_SITE.read_text()}\n[page]\nhost = "{host}"\n')
-        assert cli.main(["check", str(path)]) == 0
-        assert capsys.readouterr().out.count("may watch, without a password (docs/page.md)") == lines
-
-
-def test_check_says_what_phones_lack(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    path = tmp_path / "site.toml"
-    text = 'name = "x"\n[area]\nx_m = [0, 5]\ny_m = [0, 5]\n[[identities]]\nname = "Ada"\nconsent = true\n'
-    path.write_text(text + '[[phones]]\nid = "p1"\nowner = "Ada"\n')
-    assert cli.main(["check", str(path)]) == 0
-    said = capsys.readouterr().out
-    assert "p1 (Ada); they upload to http://127.0.0.1:8020/upload" in said
-    assert "p1: without a token nothing that they send is taken" in said
-    assert "without a radio map" in said
-
-
-def test_check_names_line_key_and_nearest_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    wrong = tmp_path / "site.toml"
-    wrong.write_text(DEMO_SITE.read_text().replace("fps = 5", "fsp = 5", 1))
-    line = next(n for n, text in enumerate(wrong.read_text().splitlines(), 1) if "fsp" in text)
-    assert f'site.toml:{line}: cameras.camera-1.fsp: unknown key, did you mean "fps"?' in failure(
-        capsys, "check", str(wrong)
-    )
-
-
-def test_check_says_which_device_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    site = tmp_path / "site.toml"
-    text = DEMO_SITE.read_text().replace('data_port = "simulated"', 'data_port = "/dev/serial/by-id/none"', 1)
-    site.write_text(text)
-    assert cli.main(["check", str(site)]) == 1
-    assert "MISSING radars.radar-1.data_port = /dev/serial/by-id/none" in capsys.readouterr().out
-
-
-def test_check_finds_a_port_with_a_speed_and_believes_ubus(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    site, port = tmp_path / "site.toml", tmp_path / "ttyUSB0"
-    port.touch()
-    text = DEMO_SITE.read_text().replace('"simulated"\nposition_m', f'"esp32:{port}@115200"\nposition_m', 1)
-    site.write_text(text.replace('"simulated"\nposition_m', '"stations:ubus:hostapd.wlan0"\nposition_m', 1))
-    assert cli.main(["check", str(site)]) == 0
-    assert "MISSING" not in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("right", "wrong", "sentence"),
-    [
-        (
-            'source = "simulated"\nposition_m',
-            'source = "simualted"\nposition_m',
-            'source = "simualted": must be "simulated" or',
-        ),
-        ('"iwr6843_oob_10hz.cfg"', '"site.toml"', "radars.radar-1.config: site.toml: channelCfg is missing"),
-        ("[simulated]", '[bus]\nhost = "0.0.0.0"\n[simulated]', "so the bus needs keys"),
-        ("[simulated]", "[page]\nport = 7312\n[simulated]", "page.port = 7312: the bus takes 7310 to 7312"),
-    ],
-)
-def test_check_says_what_a_node_would_refuse(
-    right: str, wrong: str, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
-    site = tmp_path / "site.toml"
-    site.write_text(DEMO_SITE.read_text().replace(right, wrong, 1))
-    assert cli.main(["check", str(site)]) == 1
-    said = capsys.readouterr().out.splitlines()
-    assert any(line.startswith("CANNOT WORK ") and sentence in line for line in said)
-    assert not any(line.startswith("ready") for line in said)
-
-
-@pytest.mark.parametrize(
-    ("name", "sentence"),
-    [("none.toml", "no such file"), ("notes.txt", "only .toml, .cfg, .mcap files can be checked")],
-)
-def test_check_of_a_wrong_file(name: str, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    assert sentence in failure(capsys, "check", str(tmp_path / name))
-
-
 def test_a_fault_that_is_none_is_said_before_anything_starts(capsys: pytest.CaptureFixture[str]):
     assert 'there is no simulated sensor "radar-9": did you mean "radar-1"?' in failure(
         capsys, "demo", "--faults", "radar-9:unplug"
@@ -210,10 +90,10 @@ def test_the_demo_says_when_the_port_asked_for_is_taken(capsys: pytest.CaptureFi
 
 
 def test_a_page_port_among_the_bus_ports_moves_the_bus(tmp_path: Path):
-    wanted = load_site(DEMO_SITE).bus.port + 1
-    if not is_free("127.0.0.1", wanted):
-        pytest.skip(f"port {wanted} is in use: another whowhere runs on this machine")
-    with demo_site(load_site(DEMO_SITE), tmp_path, None, wanted) as site:
+    demo = load_site(DEMO_SITE)
+    demo = replace(demo, bus=replace(demo.bus, port=free_port(count=3)))
+    wanted = demo.bus.port + 1
+    with demo_site(demo, tmp_path, None, wanted) as site:
         assert site.page.port == wanted
         assert wanted not in range(site.bus.port, site.bus.port + 3)
 
@@ -270,8 +150,11 @@ def test_a_run_of_no_length_is_refused_alike_everywhere(
     assert said == f"whowhere {words[0]}: {wrong}"
 
 
-def test_a_port_beyond_65535_is_said(capsys: pytest.CaptureFixture[str]):
-    assert "no port at all" in failure(capsys, "demo", "--no-browser", "--port", "99999")
+@pytest.mark.parametrize("words", [["demo"], ["replay", "a.mcap"]])
+@pytest.mark.parametrize("port", ["70000", "0", "-1", "abc", "65536"])
+def test_what_is_no_port_is_refused_alike_everywhere(words: list[str], port: str, capsys: pytest.CaptureFixture[str]):
+    wrong = f"argument --port: '{port}' must be a port: a whole number from 1 to 65535"
+    assert refusal(capsys, *words, "--port", port) == f"whowhere {words[0]}: {wrong}"
 
 
 def test_demos_that_start_at_once_do_not_take_each_others_ports(tmp_path: Path):
@@ -281,13 +164,6 @@ def test_demos_that_start_at_once_do_not_take_each_others_ports(tmp_path: Path):
     ):
         ports = [{site.bus.port, site.bus.port + 1, site.bus.port + 2, site.page.port} for site in (first, second)]
         assert not ports[0] & ports[1]
-
-
-def test_a_radar_configuration_that_cannot_work_is_a_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    config = tmp_path / "radar.cfg"
-    config.write_text("garbage in\n")
-    assert cli.main(["check", str(config)]) == 1
-    assert "CANNOT WORK: profileCfg is missing" in capsys.readouterr().out
 
 
 def test_up_says_when_its_port_is_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -40,16 +40,16 @@ def teach(tuning: RadioTuning, true: tuple[Sniffer, ...], seed: int = 1, places:
 
 def test_a_wrong_file_is_retuned_in_both_models_and_once_restored(site: Site) -> None:
     engine = Engine(wrong(site, 6.0, 0.8))
-    teach(engine._radio_tuning, site.sniffers)
+    teach(engine._hearing.tuning, site.sniffers)
     for tick in range(40):
-        engine._radio_tuning.update(SOURCE, T0 + tick * 10 * S)
-    learnt = engine._radio_tuning.calibration.sniffers
+        engine._hearing.tuning.update(SOURCE, T0 + tick * 10 * S)
+    learnt = engine._hearing.tuning.calibration.sniffers
     for sniffer, right in zip(learnt, site.sniffers, strict=True):
         assert abs(sniffer.path_loss_exponent - right.path_loss_exponent) < 0.3
     restored = Engine.restore(engine.site, engine.snapshot())
     for fused in (engine, restored):
-        assert fused._rssi._sniffers == learnt
-        grid = fused._grid
+        assert fused._hearing.rssi._sniffers == learnt
+        grid = fused._hearing.grid
         for row, sniffer in enumerate(learnt):
             assert np.array_equal(grid._expected[row], expected_dbm(sniffer, grid.cells))
     assert restored.snapshot() == engine.snapshot()
@@ -59,10 +59,10 @@ def test_a_wrong_file_is_retuned_in_both_models_and_once_restored(site: Site) ->
 def test_a_right_exponent_stays(site: Site, reference_db: float) -> None:
     """Wrong references alone are left to the offsets, which are integrated out."""
     engine = Engine(wrong(site, reference_db, 0.0))
-    teach(engine._radio_tuning, site.sniffers)
+    teach(engine._hearing.tuning, site.sniffers)
     for tick in range(40):
-        engine._radio_tuning.update(SOURCE, T0 + tick * 10 * S)
-    assert engine._radio_tuning.calibration.sniffers == engine.site.sniffers
+        engine._hearing.tuning.update(SOURCE, T0 + tick * 10 * S)
+    assert engine._hearing.tuning.calibration.sniffers == engine.site.sniffers
 
 
 def test_learnt_offsets_stay_right_when_the_sniffers_are_retuned(site: Site) -> None:
@@ -70,7 +70,7 @@ def test_learnt_offsets_stay_right_when_the_sniffers_are_retuned(site: Site) -> 
     learnt: of a known device much the same is expected, of one never heard the new belief is."""
     engine = Engine(site)
     at = np.array([[3.0, 3.0]])
-    rssi, (first, *_) = engine._rssi, site.sniffers
+    rssi, (first, *_) = engine._hearing.rssi, site.sniffers
     rssi.add(np.ones((len(rssi.mean), 1)))
     dbm = float(expected_dbm(first, at)[0]) + 5.0
     for second in range(300):
@@ -89,12 +89,12 @@ def test_a_misplaced_sniffer_is_named_once_also_over_a_restart(site: Site) -> No
     first, second, *others = site.sniffers
     swapped = (replace(first, position_m=second.position_m), replace(second, position_m=first.position_m), *others)
     engine = Engine(replace(site, sniffers=swapped))
-    teach(engine._radio_tuning, site.sniffers)
-    said = [out for tick in range(4) for out in engine._radio_tuning.update(SOURCE, T0 + tick * 30 * S)]
+    teach(engine._hearing.tuning, site.sniffers)
+    said = [out for tick in range(4) for out in engine._hearing.tuning.update(SOURCE, T0 + tick * 30 * S)]
     assert all(isinstance(event, Event) and event.type == "warning" for event in said)
     assert sorted(event.id for event in said if isinstance(event, Event)) == [first.id, second.id]
     restored = Engine.restore(engine.site, engine.snapshot())
-    assert restored._radio_tuning.update(SOURCE, T0 + 600 * S) == []
+    assert restored._hearing.tuning.update(SOURCE, T0 + 600 * S) == []
 
 
 def test_an_engine_restored_after_retuning_goes_on_byte_for_byte(site: Site, recorded: list[Message]) -> None:
@@ -102,7 +102,7 @@ def test_an_engine_restored_after_retuning_goes_on_byte_for_byte(site: Site, rec
     cut = int(0.8 * len(recorded))
     for message in recorded[:cut]:
         engine.step(message)
-    assert engine._radio_tuning.calibration.sniffers != engine.site.sniffers
+    assert engine._hearing.tuning.calibration.sniffers != engine.site.sniffers
     assert engine._clocks.state()["lags"]["places"]
     restored = Engine.restore(engine.site, engine.snapshot())
     for message in recorded[cut:]:
@@ -118,7 +118,7 @@ def test_what_is_learnt_is_begun_anew_when_the_clock_is_set_back(site: Site, rec
     said = [out for message in recorded[:half] + back for out in engine.step(message)]
     warnings = [out for out in said if isinstance(out, Event) and out.type == "warning"]
     assert [event.text for event in warnings] == ["time has gone back: everything begins anew"]
-    assert 0 < max(engine._radio_tuning.state()["calibration"]["heard_ns"].flat) < recorded[0].t_ns
+    assert 0 < max(engine._hearing.tuning.state()["calibration"]["heard_ns"].flat) < recorded[0].t_ns
     scenes = [out for out in said if isinstance(out, Scene)]
     assert [scene.seq for scene in scenes] == list(range(len(scenes)))
     assert scenes[-1].t_ns < recorded[0].t_ns

@@ -155,7 +155,7 @@ def test_a_restored_engine_misses_the_same_byte_for_byte(high_floors: tuple[Site
     anew = Engine(site)
     assert [encode(out) for message in messages for out in anew.step(message)] == first + rest
     assert anew.snapshot() == engine.snapshot()
-    assert engine._rssi._missed_ns.any()  # there was something to miss
+    assert engine._hearing.rssi._missed_ns.any()  # there was something to miss
 
 
 @pytest.mark.parametrize("count", [0, 1])
@@ -164,4 +164,4 @@ def test_an_engine_with_one_sniffer_or_none_misses_nobody(high_floors: tuple[Sit
     engine = Engine(replace(site, sniffers=site.sniffers[:count]))
     for message in messages[:600]:
         engine.step(message)
-    assert not engine._rssi._missed_ns.any()
+    assert not engine._hearing.rssi._missed_ns.any()

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from ...nodes.crop_keeping import require_folder
 from ...sitefile import Learning, Simulated, Site
-from ..arguments import natural, new_recording, seconds
+from ..arguments import natural, new_recording, port, seconds
 from ..listening import Listener
 from ..memory import memory_by_process
 from ..processes import process_table
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-browser", action="store_true", help="only print the page's address")
     parser.add_argument("--seed", type=natural, metavar="N", help="another world (default 1)")
     parser.add_argument("--record", type=new_recording, metavar="FILE", help="record the session to FILE")
-    parser.add_argument("--port", type=int, metavar="P", help="the page's port (default 8010, or a free one)")
+    parser.add_argument("--port", type=port, metavar="P", help="the page's port (default 8010, or a free one)")
     parser.add_argument("--phones", action="store_true", help="with phones that send their own sensors (docs/phone.md)")
     parser.add_argument("--rooms", action="store_true", help="three rooms, one with a radar only (docs/gait.md)")
     parser.add_argument("--crops", metavar="FOLDER", help="keep pictures of people there (docs/appearance.md)")

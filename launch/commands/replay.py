@@ -18,7 +18,7 @@ from ...messages import Health
 from ...nodes.bus import Subscriber
 from ...nodes.session import Session
 from ...sitefile import Bus, Site
-from ..arguments import not_negative
+from ..arguments import not_negative, port
 from ..errors import LaunchError
 from ..processes import player_row, process_table
 from ..run_folders import run_folder
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--start", type=not_negative, default=0.0, metavar="S", help="skip the first S seconds")
     parser.add_argument("--loop", action="store_true", help="begin again at the end, until Ctrl-C")
-    parser.add_argument("--port", type=int, metavar="P", help="the page's port (default: a free one)")
+    parser.add_argument("--port", type=port, metavar="P", help="the page's port (default: a free one)")
     parser.add_argument("--verify", action="store_true", help="compare with what was recorded, byte for byte")
     parser.add_argument("--json", action="store_true", help="with --verify: print the outcome as one JSON object")
 

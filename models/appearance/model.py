@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..onnx_session import NotOnnx, open_session
+from ..whole_files import write_together
 from .card import FORMAT, check, crop_px_of, read_card
 from .likeness import F64, ModelError, likeness_of
 from .stripes import F32, Image, stripes
@@ -119,14 +120,14 @@ def model_of(content: bytes, card: Mapping[str, Any], path: str | Path = "the mo
 
 
 def save_model(content: bytes, card: Mapping[str, Any], path: str | Path) -> None:
-    """Write a card (name.json) and, where there is one, its ONNX file, whose sha256 the card gets."""
+    """Write a card (name.json) and, where there is one, its ONNX file, whose sha256 the card gets, over older
+    ones: both or neither. Raises OSError."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    if content:
-        path.with_suffix(".onnx").write_bytes(content)
     digest = hashlib.sha256(content).hexdigest() if content else ""
     full = {**card, "format": FORMAT, "sha256": digest}
-    path.with_suffix(".json").write_text(json.dumps(full, indent=1, sort_keys=True) + "\n", "utf-8")
+    network = {path.with_suffix(".onnx"): content} if content else {}
+    write_together({**network, path.with_suffix(".json"): json.dumps(full, indent=1, sort_keys=True) + "\n"})
 
 
 def _session(content: bytes, crop_px: tuple[int, int], path: str | Path) -> Any:

@@ -5,6 +5,7 @@ and the batch-hard triplet together: the triplet alone collapses from scratch. A
 starts from it. Imports torch.
 """
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from ..whole_files import write_whole
 from .backbone import Edge, exported, standardised
 from .card import CROP_PX
 from .likeness import CHANGED, KINDS, ModelError, fitted_line
@@ -125,8 +127,10 @@ def drawn_lines(content: bytes, card: dict[str, Any], seed: int, people: int = 1
 
 
 def save_weights(network: Edge, path: str | Path) -> None:
-    """For `network_of`, without pickles."""
-    np.savez_compressed(path, **{name: value.numpy() for name, value in network.state_dict().items()})  # type: ignore[arg-type]
+    """For `network_of`, without pickles; over an older file, whole or not at all. Raises OSError."""
+    file = io.BytesIO()
+    np.savez_compressed(file, **{name: value.numpy() for name, value in network.state_dict().items()})  # type: ignore[arg-type]
+    write_whole(path, file.getvalue())
 
 
 def network_of(path: str | Path) -> Edge:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..onnx_session import NotOnnx, open_session
+from ..whole_files import write_together
 from . import latent
 from .card import FORMAT, GaitError, read_card
 from .windows import Camera, CameraTensors, Radar, RadarTensors, aligned, camera_tensors, radar_tensors
@@ -209,14 +210,13 @@ def model_of(contents: Mapping[str, bytes], card: Mapping[str, Any]) -> GaitMode
 
 
 def save_model(contents: Mapping[str, bytes], card: Mapping[str, Any], folder: str | Path) -> None:
-    """Write both ONNX files and their card, which gets their sha256."""
+    """Write both ONNX files and their card, which gets their sha256, over older ones: all or none. Raises OSError."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for kind, content in contents.items():
-        (folder / f"{kind}.onnx").write_bytes(content)
     sums = {kind: hashlib.sha256(content).hexdigest() for kind, content in contents.items()}
     said = json.dumps({**card, "format": FORMAT, "sha256": sums}, indent=1, sort_keys=True)
-    (folder / CARD).write_text(said + "\n", "utf-8")
+    networks = {folder / f"{kind}.onnx": content for kind, content in contents.items()}
+    write_together({**networks, folder / CARD: said + "\n"})
 
 
 def _chunks(inputs: dict[str, F32], size: int = 256) -> Iterator[dict[str, F32]]:

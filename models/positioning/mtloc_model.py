@@ -18,6 +18,7 @@ from ...messages import PhoneBatch
 from ..card_file import NotCard, card_in, require
 from ..onnx_session import NotOnnx, open_session
 from ..radiomap.knn import Fix
+from ..whole_files import write_together
 from .mtloc_windows import SCAN_MAX_AGE_S, SENSORS, STEPS, magnitudes, scaled, wifi_vector
 
 F32 = NDArray[np.float32]
@@ -143,12 +144,11 @@ def model_of(content: bytes, card: Mapping[str, Any]) -> MtlocModel:
 
 
 def save_model(content: bytes, card: Mapping[str, Any], path: str | Path) -> None:
-    """Write an ONNX file and its card, which gets the file's sha256."""
+    """Write an ONNX file and its card, which gets its sha256, over older ones: both or neither. Raises OSError."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
     full = {**card, "format": FORMAT, "sha256": hashlib.sha256(content).hexdigest()}
-    card_path(path).write_text(json.dumps(full, indent=1, sort_keys=True) + "\n", "utf-8")
+    write_together({path: content, card_path(path): json.dumps(full, indent=1, sort_keys=True) + "\n"})
 
 
 def _session(content: bytes, width: int, path: Path) -> Any:

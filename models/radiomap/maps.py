@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..whole_files import write_whole
+
 WEAKEST_DBM, STRONGEST_DBM = -120.0, 20.0
 MAX_FILE_BYTES = 256 * 2**20
 FORMAT = "whowhere radio map 1"
@@ -109,12 +111,9 @@ def load_map(path: str | Path) -> FingerprintMap:
 
 
 def save_map(radio_map: FingerprintMap, path: str | Path) -> None:
-    """Write a map's file whole or not at all: readers never see half a map."""
-    target = Path(path)
-    beside = target.with_name(f".{target.name}.new")
+    """Write a map's file whole or not at all: readers never see half a map. Raises MapError, naming it."""
     try:
-        beside.write_bytes(radio_map.to_bytes())
-        beside.replace(target)
+        write_whole(path, radio_map.to_bytes())
     except OSError as error:
         raise MapError(f"{path} cannot be written: {error.strerror}") from error
 
