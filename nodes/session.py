@@ -31,7 +31,7 @@ MAX_RECORD_BYTES = 1 << 28  # a corrupt length must not eat the memory
 MAX_CHANNELS = 60_000  # channel ids have 16 bits
 SITE_FILE, MODELS, ABOUT = "site.json", "models", "whowhere"
 # What reading a damaged file may raise: cut fields, cut records, wrong checksums and lengths.
-_BROKEN = (McapError, struct.error, zstandard.ZstdError, ValueError, KeyError, MemoryError)
+_BROKEN = (McapError, struct.error, zstandard.ZstdError, ValueError, KeyError, MemoryError, OverflowError)
 
 
 class SessionError(Exception):

@@ -115,6 +115,16 @@ def test_a_damaged_chunk_is_left_out_and_counted(tmp_path):
     assert str(session.ended).endswith("a.mcap is damaged: 1 of its chunks, each up to a second, cannot be read")
 
 
+def test_an_impossible_length_ends_the_reading(tmp_path):
+    path = write(tmp_path / "a.mcap", [radar()])
+    content = bytearray(path.read_bytes())
+    length = content.index(b"application/json") + len(b"application/json")  # of the site file, an attachment: 8 bytes
+    content[length : length + 8] = b"\xff" * 8
+    path.write_bytes(content)
+    with pytest.raises(SessionError, match="holds no site file"):
+        Session(path).site()
+
+
 def test_bodies_that_are_no_messages_are_counted(tmp_path):
     with SessionWriter(tmp_path / "a.mcap", site_as_json(SITE)) as writer:
         writer.write(received(radar())._replace(body=b"nonsense"), 1)
