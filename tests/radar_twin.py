@@ -63,13 +63,13 @@ class Twin:
             thread.start()
 
     def unplug(self) -> None:
+        for name in self.masters:  # first: its number may be another test's terminal next
+            (self.folder / name).unlink(missing_ok=True)
         self._stop.set()
         for thread in self._threads:
             thread.join(2)
         for fd in self._fds:
             os.close(fd)
-        for name in ("cli", "data"):
-            (self.folder / name).unlink(missing_ok=True)
         self._is_running.clear()
 
     def start(self) -> None:
