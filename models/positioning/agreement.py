@@ -23,9 +23,7 @@ F32 = NDArray[np.float32]
 POWER = 3.0  # of the linear levels
 NEAR_M = 2.2  # standard deviation of the smoothing: a fingerprint speaks for about so far around
 WITNESS = 0.3  # weight of other walks' fingerprints, below which a place has no witness
-DOUBT = (
-    0.15  # how much more alike, in units of distance, the best place elsewhere is than the label, to be half doubted
-)
+DOUBT = 0.15  # by how much, in units of distance, another place is more alike than its own to what is half doubted
 STEEPNESS = 4.0
 STRETCH = 4  # fingerprints before and after, whose median counts: a single one errs by chance
 ROUNDS = 4
