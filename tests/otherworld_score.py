@@ -27,6 +27,7 @@ from whowhere.sitefile import Site
 sys.path.insert(0, str(Path(__file__).parent))
 from otherworld import Options, Sighting, build
 from otherworld_cameras import EDGE_SD, Lens, lens_of
+from seeds import seeds_in
 
 WARM_UP_S = 15.0
 ACCELERATION_M_S2, WALKING_M_S = 0.6, 0.8  # process noise; what is known of a velocity at first
@@ -215,15 +216,9 @@ def average(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {key: mean([row[key] for row in rows if row[key] is not None]) for key in COLUMNS.values()}
 
 
-def seeds_in(text: str) -> list[int]:
-    """ "1-3,8" -> [1, 2, 3, 8]"""
-    ranges = [part.partition("-") for part in text.split(",")]
-    return [seed for first, _, last in ranges for seed in range(int(first), int(last or first) + 1)]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--seeds", default="1-5")
+    parser.add_argument("--seeds", type=seeds_in, default="1-5")
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--people", type=int)
     parser.add_argument("--looks", choices=("normal", "alike", "none"), default="normal")
@@ -234,7 +229,7 @@ def main() -> None:
     looks = False if asked.looks == "none" else asked.looks
     print(" seed " + " ".join(f"{name:>8}" for name in COLUMNS), flush=True)
     rows = []
-    for seed in seeds_in(asked.seeds):
+    for seed in asked.seeds:
         variations = {"looks": looks, "wrong_radio": asked.wrong_radio, "burst": asked.burst}
         row = score(seed, Engine, asked.seconds, asked.people, **variations)
         rows.append(row)

@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 from msgspec.structs import replace
 from phone_truth import scores, with_phones
+from seeds import seeds_in
 from whowhere.drivers.simulated.phones_air import survey
 from whowhere.drivers.simulated.streams import streams
 from whowhere.launch.located import located
@@ -115,13 +116,12 @@ def figures(result: dict) -> list[float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", default="61-66")
+    parser.add_argument("--seeds", type=seeds_in, default="61-66")
     parser.add_argument("--seconds", type=float, default=60.0)
     args = parser.parse_args()
-    low, high = map(int, args.seeds.split("-"))
     rows: dict[str, list[list[float]]] = {}
     own: dict[str, list[np.ndarray]] = {}
-    for seed in range(low, high + 1):
+    for seed in args.seeds:
         site = with_phones(load_site(DEMO), seed)
         stream = list(streams(site, args.seconds))
         walker = {"": {}, **MISSING}

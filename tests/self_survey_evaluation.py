@@ -11,6 +11,7 @@ import numpy as np
 from msgspec.structs import replace
 from phone_evaluation import mapped
 from phone_truth import with_phones
+from seeds import seeds_in
 from whowhere.drivers.simulated.streams import EPOCH_NS, streams
 from whowhere.fusion.engine import Engine
 from whowhere.launch import self_survey
@@ -104,12 +105,11 @@ def plain(scans: list[LabelledScan]) -> FingerprintMap:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", default="71-73")
+    parser.add_argument("--seeds", type=seeds_in, default="71-73")
     parser.add_argument("--minutes", type=float, default=15.0)
     args = parser.parse_args()
-    low, high = map(int, args.seeds.split("-"))
     rows: dict[str, list[tuple[float, ...]]] = {}
-    for seed in range(low, high + 1):
+    for seed in args.seeds:
         site, messages = session(seed, args.minutes)
         held = held_out(site, messages, EPOCH_NS + round((args.minutes * 60 - HELD_OUT_S) * 1e9))
         found, rng = places(site, messages), np.random.default_rng(seed)

@@ -4,6 +4,8 @@ One short run through the engine proves that its streams are usable; how well th
 tests/otherworld_score.py, not asserted here.
 """
 
+import argparse
+
 import numpy as np
 import pytest
 from otherworld import Options, World, build, make
@@ -12,7 +14,8 @@ from otherworld_eyes import GAP_EVERY_S, GAP_S, T0_NS, absences
 from otherworld_looks import NAME
 from otherworld_people import SPEED_M_S, STEP_S
 from otherworld_radio import Air, Device, device, sending_times
-from otherworld_score import Oracle, average, line, on_floor, score, seeds_in
+from otherworld_score import Oracle, average, line, on_floor, score
+from seeds import seeds_in
 from whowhere.fusion.engine import Engine
 from whowhere.messages import CameraFrame, Scene, Truth, WifiWindow, decode, encode
 from whowhere.sitefile import Site, site_as_json, site_from_json
@@ -214,3 +217,6 @@ def test_the_engine_takes_these_streams():
 
 def test_seeds_are_read_as_people_write_them():
     assert seeds_in("1-3,8") == [1, 2, 3, 8]
+    for wrong in ("", "3-1", "1-2-3", "x"):
+        with pytest.raises(argparse.ArgumentTypeError, match="must be seeds"):
+            seeds_in(wrong)

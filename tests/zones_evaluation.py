@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from msgspec.structs import replace
+from seeds import seeds_in
 from whowhere.fusion.engine import Engine
 from whowhere.launch.evaluate.scoring import Instant, SessionScore, most_probable
 from whowhere.launch.simulation import published_for_simulation, sensed
@@ -75,13 +76,12 @@ COLUMNS = (*ZONES, "seen", "unseen", "precision", "recall", "calibration")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", default="31-35")
+    parser.add_argument("--seeds", type=seeds_in, default="31-35")
     parser.add_argument("--seconds", type=float, default=120.0)
     args = parser.parse_args()
-    low, high = map(int, args.seeds.split("-"))
     rows: dict[str, list[list[float]]] = {}
     plain = load_site(SITE)
-    for seed in range(low, high + 1):
+    for seed in args.seeds:
         assert plain.simulated is not None
         site = replace(plain, simulated=replace(plain.simulated, seed=seed))
         heard = [message for _, message in sensed(site, args.seconds, False)]
