@@ -16,7 +16,7 @@ from .evidence.stature import StatureEvidence
 from .geometry import radar_to_site
 from .identities import Answer, Identities
 from .models import Models
-from .tracks import ALONE_M, Tracker
+from .tracks import Tracker
 
 LEAST_HEIGHT_PX = 60.0  # of a box whose looks are worth remembering
 PROFILE = "gait-profile:1"  # the descriptor of outlines that camera nodes send
@@ -144,8 +144,7 @@ class Recognition:
 
 def _alone(tracker: Tracker) -> dict[int, int]:
     """The numbers of the bodies with nobody near, and their rows."""
-    gaps = np.linalg.norm(tracker.mean[:, None, :2] - tracker.mean[None, :, :2], axis=2)
-    rows = np.flatnonzero((gaps < ALONE_M).sum(axis=1) == 1)
+    rows = np.flatnonzero(tracker.alone(np.arange(len(tracker.number))))
     return {int(tracker.number[row]): int(row) for row in rows}
 
 

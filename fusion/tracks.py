@@ -151,7 +151,7 @@ class Tracker(BodyTable):
 
     def _learn_scatter(self, seen: Detections, bodies: NDArray[np.intp], rows: NDArray[np.intp]) -> None:
         """From bodies that were seen a moment ago and that nobody is near."""
-        sure = self._alone(bodies) & (seen.t_ns - self.seen_ns[bodies] < FOUND_S * SECOND_NS)
+        sure = self.alone(bodies) & (seen.t_ns - self.seen_ns[bodies] < FOUND_S * SECOND_NS)
         bodies, rows = bodies[sure], rows[sure]
         apart = seen.position[rows] - self.mean[bodies, :2]
         self._scatter.learn(seen.source, apart, self.covariance[bodies, :2, :2], seen.covariance[rows])
@@ -213,8 +213,8 @@ class Tracker(BodyTable):
         missed[bodies] = False
         self.missed_s[missed] += min((seen.t_ns - last_ns) / SECOND_NS, LONGEST_LOOK_S)
 
-    def _alone(self, bodies: NDArray[np.intp]) -> NDArray[np.bool_]:
-        """Which of these rows nobody is near."""
+    def alone(self, bodies: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Which of these rows have nobody near."""
         gaps = np.linalg.norm(self.mean[bodies, None, :2] - self.mean[None, :, :2], axis=2)
         return (gaps < ALONE_M).sum(axis=1) == 1
 
@@ -222,7 +222,7 @@ class Tracker(BodyTable):
         known = (self.recent[bodies].max(axis=1) > 0)[:, None]
         recent = RECENT_MEMORY * self.recent[bodies] + (1 - RECENT_MEMORY) * fresh
         self.recent[bodies] = np.where(known, recent, fresh)
-        alone = self._alone(bodies)[:, None]
+        alone = self.alone(bodies)[:, None]
         learnt = np.where(alone, LOOKS_MEMORY * self.looks[bodies] + (1 - LOOKS_MEMORY) * fresh, self.looks[bodies])
         self.looks[bodies] = np.where(self.looks[bodies].max(axis=1, keepdims=True) > 0, learnt, fresh)
 

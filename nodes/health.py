@@ -60,7 +60,7 @@ class Heartbeat:
     ) -> None:
         """Publish, if a second has passed since the last time, or at once when the node has a new state. Trouble that
         lasts is said in the terminal too, once; is_said: somebody else says it there."""
-        now = time.monotonic()
+        now, t_ns = time.monotonic(), time.time_ns()  # together: what is measured below takes time
         if not is_said:
             self._say(state, detail, now)
         if now - self._last < PERIOD_S and state == self._state:
@@ -70,7 +70,7 @@ class Heartbeat:
         self._publisher.publish(
             Health(
                 source=self._name,
-                t_ns=time.time_ns(),
+                t_ns=t_ns,
                 state=state,
                 detail=detail,
                 rate_hz=rate_hz,

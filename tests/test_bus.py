@@ -183,8 +183,7 @@ def test_heartbeats_come_once_a_second_with_rate_lag_and_memory():
     assert last is not None
     assert (last.message.state, last.message.detail) == ("lost", "unplugged")  # type: ignore[union-attr]
     assert [beat.state for beat in beats] == ["ok"] * len(beats)
-    # A second by the monotonic clock; a busy machine may hold the process up before it reads the other one.
-    assert all(later.t_ns - earlier.t_ns > 500_000_000 for earlier, later in pairwise(beats))
+    assert all(later.t_ns - earlier.t_ns > 900_000_000 for earlier, later in pairwise(beats))
     beat = beats[-1]
     assert 0 < beat.rate_hz < 20.5
     assert beat.lag_s >= 0.02
