@@ -5,6 +5,7 @@ Times are integers until the very end. A second without a sample and without a s
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -81,11 +82,10 @@ def cut_seconds(stream: Samples) -> dict[int, Samples]:
     if not len(stream.t_ns):
         return {}
     ends = -(-stream.t_ns // SECOND_NS)
-    starts = np.flatnonzero(np.diff(ends, prepend=ends[0] - 1))
-    stops = np.append(starts[1:], len(ends))
+    cuts = [0, *(np.flatnonzero(ends[1:] != ends[:-1]) + 1).tolist(), len(ends)]
     return {
         int(ends[start]) * SECOND_NS: Samples(stream.t_ns[start:stop], stream.xyz[start:stop])
-        for start, stop in zip(starts, stops, strict=True)
+        for start, stop in pairwise(cuts)
     }
 
 

@@ -5,7 +5,7 @@ Sensor Logger (Kelvin Choi): its HTTP push as github.com/tszheichoi/awesome-sens
 sense are counted, a body that is neither format is refused with one sentence. It keeps nothing and knows no clock.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -42,7 +42,7 @@ class Upload(NamedTuple):
     skipped: Counter[str]
 
 
-class _Heard(msgspec.Struct, forbid_unknown_fields=True):
+class _Heard(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     bssid: str
     dbm: float
     age_s: float = 0.0  # how long before the scan's end it was last seen
@@ -56,17 +56,7 @@ class _Scan(msgspec.Struct, forbid_unknown_fields=True):
 _Rows = list[tuple[float, float, float, float]]
 
 
-class _Ours(msgspec.Struct):
-    """Rows are t_ms (UTC milliseconds by the phone's clock), x, y, z."""
-
-    acc: _Rows = []
-    gyro: _Rows = []
-    mag: _Rows = []
-    scans: list[_Scan] = []
-    sent_ms: float | None = None
-
-
-class _Entry(msgspec.Struct):
+class _Entry(msgspec.Struct, gc=False):
     """One reading of Sensor Logger."""
 
     name: str
@@ -74,17 +64,18 @@ class _Entry(msgspec.Struct):
     values: Any = None
 
 
-class _Pushed(msgspec.Struct):
-    payload: list[_Entry]
+class _Sent(msgspec.Struct):
+    """Sensor Logger's payload, or ours: rows are t_ms (UTC milliseconds by the phone's clock), x, y, z."""
+
+    payload: list[_Entry] | msgspec.UnsetType = msgspec.UNSET
+    acc: _Rows = []
+    gyro: _Rows = []
+    mag: _Rows = []
+    scans: list[_Scan] = []
+    sent_ms: float | None = None
 
 
-class _Either(msgspec.Struct):
-    payload: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-
-
-_DECODE_EITHER = msgspec.json.Decoder(_Either).decode
-_DECODE_OURS = msgspec.json.Decoder(_Ours).decode
-_DECODE_PUSHED = msgspec.json.Decoder(_Pushed).decode
+_DECODE = msgspec.json.Decoder(_Sent).decode
 _OUR_KEYS = (b'"acc"', b'"gyro"', b'"mag"', b'"scans"', b'"sent_ms"')
 
 
@@ -93,17 +84,17 @@ def parse(body: bytes, pseudonym: Callable[[str], str]) -> Upload:
     if len(body) > MAX_BYTES:
         raise BadUpload(f"the upload has {len(body)} bytes, at most {MAX_BYTES} are taken: send more often")
     try:
-        is_pushed = _DECODE_EITHER(body).payload is not msgspec.UNSET
-        if is_pushed:
-            return _from_sensor_logger(_DECODE_PUSHED(body).payload, pseudonym)
+        sent = _DECODE(body)
+        if sent.payload is not msgspec.UNSET:
+            return _from_sensor_logger(sent.payload, pseudonym)
         if not any(key in body for key in _OUR_KEYS):
             raise BadUpload('the upload has none of "acc", "gyro", "mag", "scans" nor Sensor Logger\'s "payload"')
-        return _from_ours(_DECODE_OURS(body), pseudonym)
+        return _from_ours(sent, pseudonym)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadUpload(f"the upload is not the JSON that docs/phone.md describes: {error}") from error
 
 
-def _from_ours(sent: _Ours, pseudonym: Callable[[str], str]) -> Upload:
+def _from_ours(sent: _Sent, pseudonym: Callable[[str], str]) -> Upload:
     skipped: Counter[str] = Counter()
     samples: dict[str, Samples] = {}
     for name in SENSORS:
@@ -124,23 +115,21 @@ def _from_ours(sent: _Ours, pseudonym: Callable[[str], str]) -> Upload:
 def _from_sensor_logger(payload: Sequence[_Entry], pseudonym: Callable[[str], str]) -> Upload:
     """Readings by name, in any order; names that positions need nothing of are left out without a count."""
     skipped: Counter[str] = Counter()
-    times: dict[str, list[int]] = {}
-    values: dict[str, list[tuple[float, float, float]]] = {}
-    wifi: list[tuple[int, str, float]] = []
+    spelt: defaultdict[str, list[_Entry]] = defaultdict(list)
     for entry in payload:
-        name = entry.name.lower().replace(" ", "")
+        spelt[entry.name].append(entry)
+    entries: defaultdict[str, list[_Entry]] = defaultdict(list)
+    for name, some in spelt.items():
+        entries[name.lower().replace(" ", "")] += some
+    read = {name: found for name in sorted(_XYZ & entries.keys()) if len((found := _xyz(entries[name], skipped))[0])}
+    wifi: list[tuple[int, str, float]] = []
+    for entry in entries["wifi"]:
         try:
-            if name in _XYZ:
-                t_ns, value = int(entry.time), entry.values
-                values.setdefault(name, []).append((float(value["x"]), float(value["y"]), float(value["z"])))
-                times.setdefault(name, []).append(t_ns if 0 < t_ns < _LATEST_NS else 0)
-            elif name == "wifi":
-                networks = entry.values if isinstance(entry.values, list) else [entry.values]
-                t_ns = int(entry.time)
-                wifi += [(t_ns, str(network["bssid"]), float(network["level"])) for network in networks]
-        except (KeyError, TypeError, ValueError, OverflowError):
+            networks = entry.values if isinstance(entry.values, list) else [entry.values]
+            t_ns = int(entry.time)
+            wifi += [(t_ns, str(network["bssid"]), float(network["level"])) for network in networks]
+        except _DAMAGED:
             skipped["damaged"] += 1
-    read = {name: (np.array(times[name], np.int64), np.array(values[name], np.float64)) for name in values}
     samples: dict[str, Samples] = {}
     for name, (t_ns, xyz) in (("acc", _acceleration(read, skipped)), ("gyro", _of(read, "gyroscope"))):
         _keep(samples, name, t_ns, xyz, skipped)
@@ -148,7 +137,33 @@ def _from_sensor_logger(payload: Sequence[_Entry], pseudonym: Callable[[str], st
     return Upload(samples, _scans(wifi, pseudonym, skipped), None, skipped)
 
 
+def _xyz(entries: Sequence[_Entry], skipped: Counter[str]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Times (N,) and values (N,3) of one sensor's readings; damaged ones are left out."""
+    try:
+        return _columns(entries)
+    except _DAMAGED:  # seldom, so each is asked by itself only then
+        sound: list[_Entry] = []
+        for entry in entries:
+            try:
+                _columns([entry])
+                sound.append(entry)
+            except _DAMAGED:
+                skipped["damaged"] += 1
+        return _columns(sound)
+
+
+def _columns(entries: Sequence[_Entry]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """A time that makes no sense is 0; raises one of _DAMAGED."""
+    times = [t_ns if 0 < t_ns < _LATEST_NS else 0 for t_ns in map(int, [entry.time for entry in entries])]
+    rows = [(value["x"], value["y"], value["z"]) for value in [entry.values for entry in entries]]
+    xyz = np.array(rows, np.float64).reshape(len(times), 3)
+    if np.isnan(xyz).any():  # what numpy makes of null
+        raise ValueError
+    return np.array(times, np.int64), xyz
+
+
 _Read = dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]
+_DAMAGED = (KeyError, TypeError, ValueError, OverflowError)
 _XYZ = {"totalacceleration", "accelerometer", "gravity", "accelerometeruncalibrated", "gyroscope", "magnetometer"}
 
 
@@ -193,10 +208,14 @@ def _scans(wifi: list[tuple[int, str, float]], pseudonym: Callable[[str], str], 
 def _keep(
     samples: dict[str, Samples], name: str, t_ns: NDArray[np.int64], xyz: NDArray[np.float64], skipped: Counter[str]
 ) -> None:
-    good = (np.abs(xyz) < _LARGEST).all(axis=1) & (t_ns > 0)  # NaN is not below
-    skipped["damaged"] += int(np.count_nonzero(~good))
-    if good.any():
-        samples[name] = Samples(t_ns[good], xyz[good].astype(np.float32))
+    if not len(t_ns):
+        return
+    if not (np.abs(xyz).max() < _LARGEST and t_ns.min() > 0):  # NaN is not below
+        good = (np.abs(xyz) < _LARGEST).all(axis=1) & (t_ns > 0)
+        skipped["damaged"] += int(np.count_nonzero(~good))
+        t_ns, xyz = t_ns[good], xyz[good]
+    if len(t_ns):
+        samples[name] = Samples(t_ns, xyz.astype(np.float32))
 
 
 def _keep_scan(
@@ -225,12 +244,15 @@ def _keep_scan(
     if not 0 < end_ns < _LATEST_NS:
         skipped["damaged"] += len(readings)
     elif readings:
-        strongest = sorted(readings.items(), key=lambda reading: (-reading[1], reading[0]))
-        skipped["excess"] += len(strongest[MAX_READINGS:])
-        scans.append(Scan(end_ns, end_ns, tuple(sorted(strongest[:MAX_READINGS]))))
+        kept = list(readings.items())
+        if len(kept) > MAX_READINGS:
+            skipped["excess"] += len(kept) - MAX_READINGS
+            kept = sorted(kept, key=lambda reading: (-reading[1], reading[0]))[:MAX_READINGS]
+        scans.append(Scan(end_ns, end_ns, tuple(sorted(kept))))
 
 
 def _ns_of_ms(t_ms: NDArray[np.float64]) -> NDArray[np.int64]:
     """Half a microsecond is what a double holds of today's milliseconds."""
-    known = np.isfinite(t_ms) & (t_ms > 0) & (t_ms < _LATEST_NS / 1e6)
-    return np.rint(np.where(known, t_ms, 0.0) * 1e3).astype(np.int64) * 1000
+    if not (t_ms.min() > 0 and t_ms.max() < _LATEST_NS / 1e6):  # NaN is neither
+        t_ms = np.where((t_ms > 0) & (t_ms < _LATEST_NS / 1e6), t_ms, 0.0)
+    return np.rint(t_ms * 1e3).astype(np.int64) * 1000
