@@ -1,9 +1,11 @@
 """Learning gait by the command: files with their card, the same from the same seed, ONNX as torch."""
 
 import json
+from functools import cache
 
 import numpy as np
 import pytest
+from whowhere.launch import generated_gaits
 from whowhere.launch.cli import main
 from whowhere.launch.generated_gaits import TRAINING, generated
 from whowhere.models.gait.model import INPUTS, load_model, model_of
@@ -16,8 +18,10 @@ from whowhere.models.gait.estimator_learning import exported  # noqa: E402
 from whowhere.models.gait.estimator_training import Pair, evidence, ratio_matrix, signatures  # noqa: E402
 
 
-def test_the_command_writes_a_model_that_loads_and_again_the_same(tmp_path, capsys):
+def test_the_command_writes_a_model_that_loads_and_again_the_same(tmp_path, capsys, monkeypatch):
+    """The walks are made once: that a seed fixes them is a test of its own."""
     torch.set_num_threads(1)
+    monkeypatch.setattr(generated_gaits, "generated", cache(generated))
     files = []
     for name in ("a", "b"):
         arguments = ["learn", "gait", "--generated", "--people", "20", "--steps", "2", "--out", str(tmp_path / name)]
@@ -28,6 +32,12 @@ def test_the_command_writes_a_model_that_loads_and_again_the_same(tmp_path, caps
     assert model.label == "gait-generated:1"
     said = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert said["card"]["trained_on"]["people"] == 20
+
+
+def test_a_seed_fixes_the_walks():
+    one, again, other = (generated(2, 1, seed, TRAINING) for seed in (5, 5, 6))
+    assert all((a == b).all() for a, b in zip(one.radar + one.camera, again.radar + again.camera, strict=True))
+    assert any((a != b).any() for a, b in zip(one.radar, other.radar, strict=True))
 
 
 def test_the_command_refuses_what_it_cannot_do(tmp_path, capsys):

@@ -55,8 +55,7 @@ def test_the_same_messages_give_the_same_bytes(phoned: Site, recorded: list[Mess
     assert outputs(Engine(phoned), recorded) == outputs(Engine(phoned), recorded)
 
 
-@pytest.mark.parametrize("share", [0.02, 0.3, 0.83])
-@pytest.mark.parametrize("who", ["", "Ada"])
+@pytest.mark.parametrize(("share", "who"), [(0.02, ""), (0.3, "Ada"), (0.83, "")])
 def test_a_restored_engine_goes_on_byte_for_byte(phoned: Site, recorded: list[Message], share: float, who: str) -> None:
     phoned = without_identities(phoned, who)
     cut = int(len(recorded) * share)

@@ -107,7 +107,7 @@ class TestNetworks:
         from whowhere.models.radiomap.gufu_update import gufu_updated
 
         scans, _ = walked()
-        first, again = (gufu_updated(old_map(), scans, seed=1, references=120).map for _ in range(2))
+        first, again = (gufu_updated(old_map(), scans, seed=1, references=60).map for _ in range(2))
         assert first.to_bytes() == again.to_bytes()
         assert not set(first.bssids) & set(NAMES[:8])
         assert set(first.bssids) & set(NAMES[16:])

@@ -37,6 +37,7 @@ def outputs(engine: Engine, messages: list[Message]) -> list[bytes]:
 
 
 def test_a_restored_engine_remembers_byte_for_byte(site: Site, models: Models, recorded: list[Message]) -> None:
+    recorded = recorded[: 2 * len(recorded) // 3]
     cut = int(len(recorded) * 0.7)
     engine = Engine(site, models)
     outputs(engine, recorded[:cut])

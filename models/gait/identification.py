@@ -4,6 +4,7 @@ A query and the gallery are different walks of people that nothing was trained o
 query alone, never with its true partner. Galleries are drawn again and again from the people, by a seed.
 """
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -61,17 +62,21 @@ class Beliefs(NamedTuple):
 def beliefs(log_ratios: F64, gallery: int, trials: int, seed: int, known: float = 0.5) -> Beliefs:
     """The published answers, the best candidate or nobody, to queries of which a share `known` has its person in the
     gallery; all (gallery + 1) probabilities of each query count. log_ratios (P,P): query i, candidate j."""
+    query, candidates, is_known = _asked(len(log_ratios), gallery, trials, seed, known)
+    chance = probabilities(log_ratios[query[:, None], candidates], known)
+    best = chance.argmax(axis=1)
+    return Beliefs(chance.max(axis=1), best == np.where(is_known, gallery - 1, gallery))
+
+
+@cache  # a calibration asks the same of hundreds of matrices
+def _asked(people: int, gallery: int, trials: int, seed: int, known: float) -> tuple[NDArray, NDArray, NDArray]:
+    """Queries (T,), their candidates (T,G), and (T,) whether the query is among them: it is the last one then."""
     rng = np.random.default_rng(seed)
-    believed, right = [], []
-    for _ in range(trials):
-        rows = rng.choice(len(log_ratios), gallery + 1, replace=False)
-        query, others = rows[0], rows[1:]
-        is_known = rng.random() < known
-        candidates = np.append(others[:-1], query) if is_known else others
-        chance = probabilities(log_ratios[query, candidates], known)
-        truth = np.zeros(len(chance), bool)
-        truth[gallery - 1 if is_known else gallery] = True
-        best = int(chance.argmax())
-        believed.append(chance[best])
-        right.append(truth[best])
-    return Beliefs(np.array(believed), np.array(right, bool))
+    query, candidates = np.empty(trials, np.intp), np.empty((trials, gallery), np.intp)
+    is_known = np.empty(trials, bool)
+    for trial in range(trials):
+        rows = rng.choice(people, gallery + 1, replace=False)
+        query[trial], candidates[trial] = rows[0], rows[1:]
+        is_known[trial] = rng.random() < known
+    candidates[is_known, -1] = query[is_known]
+    return query, candidates, is_known

@@ -47,11 +47,12 @@ def pair_ratios(etas: NDArray, precisions: NDArray, others: NDArray, other_preci
 
 
 def probabilities(log_ratios: NDArray, known: float) -> F64:
-    """(G+1,) who it is: each of the gallery, and last nobody of it. known: how likely, beforehand, it is one of them;
-    each is as likely as the others. An empty gallery says nobody."""
-    count = len(log_ratios)
+    """(..., G+1) who it is, by ratios (..., G): each of the gallery, and last nobody of it. known: how likely,
+    beforehand, it is one of them; each is as likely as the others. An empty gallery says nobody."""
+    *queries, count = np.shape(log_ratios)
     if not count:
-        return np.ones(1)
-    logs = np.append(np.asarray(log_ratios, np.float64) + np.log(known / count), np.log1p(-known))
-    likely = np.exp(logs - logs.max())
-    return likely / likely.sum()
+        return np.ones((*queries, 1))
+    each = np.asarray(log_ratios, np.float64) + np.log(known / count)
+    logs = np.concatenate((each, np.full((*queries, 1), np.log1p(-known))), axis=-1)
+    likely = np.exp(logs - logs.max(axis=-1, keepdims=True))
+    return likely / likely.sum(axis=-1, keepdims=True)
