@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from whowhere.fusion.engine import Engine
+from whowhere.launch.evaluate.reliability import pooled
 from whowhere.launch.evaluate.scoring import bodies, match, most_probable
 from whowhere.launch.evaluate.session import evaluate
 from whowhere.launch.evaluate.truth import Timeline
@@ -235,6 +236,9 @@ def main() -> None:
         rows.append(row)
         print(line(str(seed), row), flush=True)
     print(line("mean", average(rows)))
+    together = pooled(row["evaluation"]["calibration"] for row in rows)
+    bins = " ".join(f"{b['published']:.2f}:{b['right']:.2f}" for b in together["bins"])
+    print(f"all worlds as one: calibration error {together['expected_error']:.3f} (published:right {bins})")
     if asked.json:
         Path(asked.json).write_text(json.dumps(rows))
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from msgspec.structs import force_setattr, replace
 from whowhere.launch import cli
+from whowhere.launch.evaluate.reliability import pooled
 from whowhere.launch.evaluate.session import evaluate_session, in_words
 from whowhere.launch.report import figures
 from whowhere.launch.report.write import report_of, write_report
@@ -169,6 +170,20 @@ def test_who_was_recognised_again_is_told_where_anybody_was(tmp_path: Path, caps
     assert "recognised by gait 78 times" in said
     told = {"appearance": {"recognised": 117, "portraits": 39}, "gait": {"recognised": 78, "portraits": 0}}
     assert evaluate_session(session)["recognised"] == told
+
+
+def test_several_sessions_are_scored_one_by_one_and_calibration_together(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [str(recording(tmp_path / f"{name}.mcap", walk(length))) for name, length in (("a", 40), ("b", 30))]
+    assert cli.main(["evaluate", "session", *files, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert [session["session"] for session in said["sessions"]] == files
+    assert said["calibration"] == pooled(session["calibration"] for session in said["sessions"])
+    assert cli.main(["evaluate", "session", *files]) == 0
+    shown = capsys.readouterr().out
+    assert all(f"{file}:\n" in shown for file in files)
+    assert f"calibration error {said['calibration']['expected_error']:.3f} of top names" in shown
 
 
 def test_fused_anew_what_was_recorded_of_recognition_is_not_told(

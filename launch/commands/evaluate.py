@@ -17,6 +17,7 @@ from ...messages import INPUT_KINDS, OUTPUT_KINDS, BadMessage, Message, decode
 from ...nodes.session import Session
 from ..errors import LaunchError
 from ..evaluate.recognised import recognised_in
+from ..evaluate.reliability import pooled
 from ..evaluate.session import evaluate, in_words, recorded
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 EXAMPLE = """
 whowhere evaluate session demo.mcap
 whowhere evaluate session demo.mcap --again --json
+whowhere evaluate session monday.mcap tuesday.mcap
 whowhere evaluate gait --seeds 11 12 13
 whowhere evaluate gait-walkers --seeds 1 2 3
 whowhere evaluate radiomap --data ../shared/data/positioning/library_months_01_11.tar.xz
@@ -43,7 +45,9 @@ EXPERIMENTS = {  # modules of launch/evaluate/ with add_arguments and run, - for
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_subparsers(dest="what", metavar="WHAT", required=True)
     session = what.add_parser("session", help="a recording against the ground truth in it")
-    session.add_argument("file", metavar="FILE", help="a session file (.mcap)")
+    session.add_argument(
+        "files", metavar="FILE", nargs="+", help="session files (.mcap); of several, their calibration as one too"
+    )
     session.add_argument(
         "--again", action="store_true", help="fuse the sensor messages anew instead of scoring what was said"
     )
@@ -57,21 +61,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.what in EXPERIMENTS:
         return _experiment(args.what).run(args)
-    session = Session(Path(args.file))
-    engine = _engine_of(session) if args.again else None
+    results = []
+    for file in args.files:
+        results.append(_scored(file, args.again))
+        if not args.json:
+            print("\n".join([*([f"{file}:"] if len(args.files) > 1 else []), *in_words(results[-1])]))
+    together = {key: pooled(result[key] for result in results) for key in ("calibration", "calibration_all")}
+    if args.json:
+        print(json.dumps({"sessions": results, **together} if len(results) > 1 else results[0]))
+    elif len(results) > 1:
+        every = [together[key]["expected_error"] for key in ("calibration", "calibration_all")]
+        print("all sessions as one: calibration error {:.3f} of top names, {:.3f} of every probability".format(*every))
+    return 0
+
+
+def _scored(file: str, again: bool) -> dict[str, Any]:
+    session = Session(Path(file))
+    engine = _engine_of(session) if again else None
     result = evaluate(_fused_anew(session, engine) if engine else recorded(session))
     if engine:
         result["recognised"] = recognised_in(engine.counters)  # not what was recorded of the fusion before
     if result["named_right"] is None:
         raise LaunchError(
-            f"{args.file} cannot be scored: it holds no ground truth, or less than 15 s of it",
+            f"{file} cannot be scored: it holds no ground truth, or less than 15 s of it",
             "whowhere simulate scored.mcap --seconds 60",
         )
-    if args.json:
-        print(json.dumps({"session": args.file, "ended": session.ended, **result}))
-    else:
-        print("\n".join(in_words({"ended": session.ended, **result})))
-    return 0
+    return {"session": file, "ended": session.ended, **result}
 
 
 def _experiment(name: str) -> Any:

@@ -3,6 +3,7 @@
 Arithmetic only; what is right is decided elsewhere.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 BINS = 10
@@ -50,3 +51,21 @@ class Reliability:
                 bins.append({"from": place / BINS, "to": (place + 1) / BINS, "published": published, "right": observed,
                              "seconds": round(right.weight, 1), "count": self._count[place]})  # fmt: skip
         return {"expected_error": expected.value(), "bins": bins}
+
+    def add_result(self, result: dict[str, Any]) -> None:
+        """What another session's `result()` says, as if it had been added here."""
+        for each in result["bins"]:
+            place = round(each["from"] * BINS)
+            self._probability[place].add(each["published"], each["seconds"])
+            self._right[place].add(each["right"], each["seconds"])
+            self._count[place] += each["count"]
+
+
+def pooled(results: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """One reliability of several sessions, from the `result()` of each. The error of one session alone is mostly
+    chance: a handful of people are right or wrong for a minute, and its mean over sessions stays above zero however
+    honest the probabilities are."""
+    together = Reliability()
+    for result in results:
+        together.add_result(result)
+    return together.result()
