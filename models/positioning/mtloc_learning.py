@@ -18,13 +18,23 @@ from .mtloc_model import FORMAT, MtlocModel
 from .mtloc_network import MotionOnly, Mtloc
 from .mtloc_training import RATE, Box, Recipe, box_of, exported, places, pretrain, train, wiped
 from .mtloc_transfer import begun, pretrain_whole
-from .mtloc_windows import Ranges, Windows, ranges_of, windows_of
-from .walks import Walk, WalkError
+from .mtloc_windows import Hearing, Ranges, Windows, ranges_of, windows_of
+from .walks import MERGED_S, Walk, WalkError
 
 ACCESS_POINTS = 750
 STRIDE_S = 0.5  # of the training windows: neighbours at 0.1 s share nine tenths and cost five times the time
-SHIPPED = Recipe(epochs=30, wifi_noise=0.05, wifi_dropout=0.3)  # what was best on the mall's walks (results)
-KEPT = replace(SHIPPED, distance=True, sensor_noise=0.2)  # for a network that another site begins with
+PLAIN = Recipe(epochs=30, wifi_noise=0.05, wifi_dropout=0.3)  # what carrying between places is measured by (results)
+SHIPPED = replace(  # what was best on the mall's walks (results)
+    PLAIN,
+    rate=0.003,
+    falling=True,
+    distance=True,
+    rescaled=True,
+    wifi_gain=0.2,
+    sensor_noise=0.2,
+    hearing=Hearing(hold_s=30.0, merged_s=MERGED_S, power=2.0),
+)
+KEPT = replace(PLAIN, distance=True, sensor_noise=0.2)  # for a network that another site begins with
 TUNED = replace(KEPT, rate=RATE / 2)  # for one that begins so
 LEAST_WINDOWS = 50
 
@@ -59,12 +69,20 @@ def learn(
     begin: Callable[[Windows, Box], Mtloc] | None = None,
 ) -> tuple[bytes, dict[str, Any]]:
     """An ONNX file's content and its card (without the sha256). begin: makes what the training begins with (as
-    Carried.begun), else drawn. Raises WalkError where the walks give too little."""
-    found = _material(training, tuning, bssids, stride_s)
-    start = None if begin is None else begin(found.windows, found.box)
-    network, losses = train(found.windows, found.tuned, found.box, recipe, motion, start)
+    Carried.begun), else drawn. A recipe with a falling rate does not stop by the tuning walks: once they have told the
+    standard deviation, a second training takes them in. Raises WalkError where the walks give too little."""
+    found = _material(training, tuning, bssids, stride_s, recipe.hearing)
+
+    def trained(windows: Windows, stopping: Windows | None) -> tuple[Mtloc, list[float]]:
+        return train(windows, stopping, found.box, recipe, motion, begin and begin(windows, found.box))
+
+    network, losses = trained(found.windows, None if recipe.falling else found.tuned)
     card = _card(network, found, recipe, name, version, map_version)
     card["stopped_at_epoch"] = int(np.argmin(losses)) + 1 if losses else recipe.epochs
+    if recipe.falling:
+        more = windows_of(tuning, found.bssids, found.ranges, stride_s, hearing=recipe.hearing)
+        network, _ = trained(found.windows.joined(more), None)
+        card["trained_on"] = [*found.trained_on, *(walk.name for walk in tuning)]
     return exported(network, _metadata(card)), card
 
 
@@ -79,7 +97,7 @@ def learn_to_keep(
 ) -> tuple[bytes, dict[str, Any]]:
     """As `learn`, a network whose first columns follow from where an access point is heard (mtloc_transfer.py), which
     its card says: another site can begin with the whole of it. It runs as any other. Raises WalkError."""
-    found = _material(training, tuning, None, stride_s)
+    found = _material(training, tuning, None, stride_s, recipe.hearing)
     network = begun(pretrain_whole(found.windows, found.tuned, recipe), found.windows, found.box)
     card = _card(network, found, recipe, name, version, map_version)
     card["heard"] = heard_field(found.windows, found.box)
@@ -100,7 +118,7 @@ def motion_of(walks: Sequence[Walk], recipe: Recipe) -> MotionOnly:
 def assessed(model: MtlocModel, walks: Sequence[Walk], fresh_only: bool = False) -> Scored:
     """The model alone on every second of whole walks (or those with a fresh scan), each with the card's sd."""
     ranges = {name: tuple(model.card["ranges"][name]) for name in ("acc", "gyro", "mag")}
-    windows = windows_of(walks, model.card["bssids"], ranges, 1.0)
+    windows = windows_of(walks, model.card["bssids"], ranges, 1.0, hearing=model.hearing)
     if fresh_only:
         windows = windows.take(~windows.missing[:, 0])
     found = model.predict(windows.wifi, windows.imu, windows.mag)
@@ -108,15 +126,15 @@ def assessed(model: MtlocModel, walks: Sequence[Walk], fresh_only: bool = False)
 
 
 def _material(
-    training: Sequence[Walk], tuning: Sequence[Walk], bssids: Sequence[str] | None, stride_s: float
+    training: Sequence[Walk], tuning: Sequence[Walk], bssids: Sequence[str] | None, stride_s: float, hearing: Hearing
 ) -> _Material:
     """The walks as windows. Raises WalkError where they give too little."""
     bssids = tuple(bssids or most_heard(training))
     if not bssids:
         raise WalkError("none of the walks to train on heard an access point: MTLoc needs WiFi scans")
     ranges = ranges_of(training)
-    windows = windows_of(training, bssids, ranges, stride_s)
-    tuned = windows_of(tuning, bssids, ranges, 1.0)
+    windows = windows_of(training, bssids, ranges, stride_s, hearing=hearing)
+    tuned = windows_of(tuning, bssids, ranges, 1.0, hearing=hearing)
     if len(windows.walk) < LEAST_WINDOWS or not len(tuned.walk):
         raise WalkError(
             f"{len(windows.walk)} windows to train on and {len(tuned.walk)} to stop by are too few: "
@@ -144,7 +162,8 @@ def _card(
         "map_version": map_version,
         "sd_m": sd_m,
         "metrics": {"tuning_walks": figures(_as_scored(places(network, tuned, box), tuned, sd_m["all"]))},
-        "recipe": {field: getattr(recipe, field) for field in recipe.__dataclass_fields__},
+        "hearing": recipe.hearing._asdict(),
+        "recipe": {field: getattr(recipe, field) for field in recipe.__dataclass_fields__ if field != "hearing"},
         "trained_on": found.trained_on,
     }
 

@@ -7,7 +7,6 @@ predictions' standard deviation was on walks held out, and the sha256 of the ONN
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,17 @@ from ..card_file import NotCard, card_in, require
 from ..onnx_session import NotOnnx, open_session
 from ..radiomap.knn import Fix
 from ..whole_files import write_together
-from .mtloc_windows import SCAN_MAX_AGE_S, SENSORS, STEPS, magnitudes, scaled, wifi_vector
+from .mtloc_windows import (
+    MOST_MERGED,
+    SCAN_MAX_AGE_S,
+    SENSORS,
+    STEPS,
+    Hearing,
+    heard_together,
+    magnitudes,
+    scaled,
+    wifi_vector,
+)
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -32,16 +41,8 @@ class ModelError(ValueError):
     """What is wrong with a positioning model's file or card, in one sentence."""
 
 
-@dataclass(slots=True)
-class _Heard:
-    """A phone's last scan: when it was heard (UTC ns) and its levels (A,)."""
-
-    t_ns: int = 0
-    vector: F32 = field(default_factory=lambda: np.zeros(0, np.float32))
-
-
 class MtlocModel:
-    """A network ready to run, with a memory of each phone's last scan. card: as docs/positioning.md says."""
+    """A network ready to run, with a memory of each phone's last scans. card: as docs/positioning.md says."""
 
     def __init__(self, session: Any, card: Mapping[str, Any]) -> None:
         self.card = dict(card)
@@ -50,7 +51,8 @@ class MtlocModel:
         x0, y0, sx, sy = card["box"]
         self._origin, self._size = np.array([x0, y0]), np.array([sx, sy])
         self._ranges = {name: tuple(card["ranges"][name]) for name in SENSORS}
-        self._last: dict[str, _Heard] = {}
+        self.hearing = _hearing_in(card)
+        self._heard: dict[str, list[tuple[int, F32]]] = {}  # by phone: heard when (UTC ns), levels (A,); oldest first
 
     @property
     def label(self) -> str:
@@ -63,32 +65,38 @@ class MtlocModel:
         return self._origin + np.asarray(unit, np.float64) * self._size
 
     def remember(self, batch: PhoneBatch) -> None:
-        """Take a batch's scan as the phone's last."""
+        """Take a batch's scan as the phone's last; a second time changes nothing."""
         if batch.scan:
             heard_ns = batch.t_ns - round(batch.scan_age_s * 1e9)
-            self._last[batch.source] = _Heard(heard_ns, wifi_vector(dict(batch.scan), self._column, clip=True))
+            since_ns = heard_ns - self.hearing.merged_s * 1e9
+            before = [s for s in self._heard.get(batch.source, []) if since_ns <= s[0] < heard_ns]
+            levels = wifi_vector(dict(batch.scan), self._column, clip=True)
+            self._heard[batch.source] = [*before, (heard_ns, levels)][-MOST_MERGED:]
 
     def locate(self, batch: PhoneBatch) -> Fix | None:
         """The place at the end of a batch's second; None where neither it nor the phone's last scan holds an access
         point the model knows: motion and magnetic field alone say no place."""
         self.remember(batch)
-        heard = self._last.get(batch.source)
-        if heard is None or batch.t_ns - heard.t_ns > SCAN_MAX_AGE_S * 1e9 or not heard.vector.any():
+        scans = self._heard.get(batch.source)
+        if scans is None or batch.t_ns - scans[-1][0] > SCAN_MAX_AGE_S * 1e9 or not scans[-1][1].any():
             return None
+        heard = heard_together(scans, self.hearing)
         imu, mag, missing = self._sensed(batch)
-        place = self.predict(heard.vector[None], imu[None], mag[None])[0]
+        place = self.predict(heard[None], imu[None], mag[None])[0]
         sd_m = float(self.card["sd_m"]["all"])
         for name in missing:
             sd_m = max(sd_m, float(self.card["sd_m"].get(f"without_{name}", sd_m)))
-        return Fix(place, sd_m**2 * np.eye(2), int(np.count_nonzero(heard.vector)))
+        return Fix(place, sd_m**2 * np.eye(2), int(np.count_nonzero(heard)))
 
     def state(self) -> dict[str, Any]:
         """The phones' last scans, as plain values and arrays."""
-        return {name: [heard.t_ns, heard.vector.copy()] for name, heard in self._last.items()}
+        return {name: [[t_ns, levels.copy()] for t_ns, levels in scans] for name, scans in self._heard.items()}
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Take up where `state` was taken."""
-        self._last = {name: _Heard(int(t_ns), np.array(v, np.float32)) for name, (t_ns, v) in state.items()}
+        self._heard = {
+            name: [(int(t_ns), np.array(levels, np.float32)) for t_ns, levels in scans] for name, scans in state.items()
+        }
 
     def _sensed(self, batch: PhoneBatch) -> tuple[F32, F32, list[str]]:
         rows, missing = {}, []
@@ -131,6 +139,17 @@ def content_of(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _hearing_in(card: Mapping[str, Any]) -> Hearing:
+    """How the network was given scans in training. Older cards do not say: as printed. Raises ModelError."""
+    said = card.get("hearing", {})
+    if not isinstance(said, Mapping) or not set(said) <= set(Hearing._fields):
+        raise ModelError(f"the card's hearing is {said!r}, where a table of {', '.join(Hearing._fields)} belongs")
+    for key, value in said.items():
+        if not isinstance(value, int | float) or not 0 <= value < 1e6:
+            raise ModelError(f"the card's hearing.{key} is {value!r}: it must be a number, 0 or more")
+    return Hearing(**said)
 
 
 def card_path(path: str | Path) -> Path:

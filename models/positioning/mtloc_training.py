@@ -6,6 +6,7 @@ the weights that were best on the validation walks. Modality dropout is ours, no
 """
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,12 +17,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .mtloc_network import MotionOnly, Mtloc, transfer
-from .mtloc_windows import Windows
+from .mtloc_windows import AS_PRINTED, Hearing, Windows
 
 F64 = NDArray[np.float64]
 
 PAPER_RATE, RATE, BATCH, NORM_MOST = 0.005, 0.001, 100, 5.0
 DROPPED = 0.15  # share of training windows in which a branch is zeroed, with modality dropout
+LEAST_RATE = 0.02  # of the rate, at the end of a falling one
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,12 @@ class Recipe:
     whose branch is zeroed, each branch on its own; decay: weight decay (the paper has none); wifi_noise: standard
     deviation added to levels that were heard, wifi_dropout: share of them left out (the paper has neither); distance:
     train and stop by the mean distance, not by its square, which the windows without a scan rule; sensor_noise:
-    standard deviation added to each window's magnitudes in [0,1] as a whole, and again to each (both ours)."""
+    standard deviation added to each window's magnitudes in [0,1] as a whole, and again to each (both ours).
+    rescaled: levels that are not left out are scaled up, so that the first layer's sums are in training what they are
+    in use, where nothing is left out; wifi_gain: standard deviation of a factor on a whole scan, as one phone or body
+    hears all fainter; falling: Adam with a rate that falls along half a cosine, and the last weights, not the best on
+    the validation walks: those are few, and which epoch they call best is luck; hearing: how scans become the windows'
+    WiFi (all four ours)."""
 
     epochs: int = 100
     rate: float = RATE
@@ -42,6 +49,10 @@ class Recipe:
     wifi_dropout: float = 0.0
     distance: bool = False
     sensor_noise: float = 0.0
+    rescaled: bool = False
+    wifi_gain: float = 0.0
+    falling: bool = False
+    hearing: Hearing = AS_PRINTED
 
 
 Box = tuple[float, float, float, float]
@@ -143,11 +154,13 @@ def wiped(windows: Windows, modality: str, share: float, seed: int) -> Windows:
 
 def descend(network: nn.Module, predict: Any, labels: Tensor, judged: Any, recipe: Recipe) -> list[float]:
     trained = [p for p in network.parameters() if p.requires_grad]
-    optimiser = torch.optim.RMSprop(trained, lr=recipe.rate, alpha=0.9, eps=1e-7, weight_decay=recipe.decay)
+    optimiser = optimiser_of(trained, recipe)
     shuffle = torch.Generator().manual_seed(recipe.seed)
     losses: list[float] = []
     best: dict[str, Tensor] = {}
-    for _ in range(recipe.epochs):
+    for epoch in range(recipe.epochs):
+        if recipe.falling:
+            optimiser.param_groups[0]["lr"] = recipe.rate * fallen(epoch / recipe.epochs)
         for rows in torch.randperm(len(labels), generator=shuffle).split(BATCH):
             optimiser.zero_grad()
             loss(predict(rows), labels[rows], recipe).backward()
@@ -157,9 +170,20 @@ def descend(network: nn.Module, predict: Any, labels: Tensor, judged: Any, recip
             losses.append(judged())
             if losses[-1] == min(losses):
                 best = {name: value.clone() for name, value in network.state_dict().items()}
-    if best:
+    if best and not recipe.falling:  # at a low rate the last weights are no worse
         network.load_state_dict(best)
     return losses
+
+
+def optimiser_of(trained: Sequence[nn.Parameter], recipe: Recipe) -> torch.optim.Optimizer:
+    if recipe.falling:
+        return torch.optim.AdamW(trained, lr=recipe.rate, weight_decay=recipe.decay)
+    return torch.optim.RMSprop(trained, lr=recipe.rate, alpha=0.9, eps=1e-7, weight_decay=recipe.decay)
+
+
+def fallen(done: float) -> float:
+    """The share of the rate left after a share of the training: half a cosine, down to LEAST_RATE."""
+    return LEAST_RATE + (1.0 - LEAST_RATE) * 0.5 * (1.0 + math.cos(math.pi * done))
 
 
 def loss(said: Tensor, labels: Tensor, recipe: Recipe) -> Tensor:
@@ -176,6 +200,10 @@ def disturbed(parts: Sequence[Tensor], recipe: Recipe, draw: torch.Generator) ->
         wifi = wifi + recipe.wifi_noise * torch.randn(wifi.shape, generator=draw) * (wifi > 0)
     if recipe.wifi_dropout:
         wifi = wifi * (torch.rand(wifi.shape, generator=draw) >= recipe.wifi_dropout)
+        if recipe.rescaled:
+            wifi = wifi / (1.0 - recipe.wifi_dropout)
+    if recipe.wifi_gain:
+        wifi = wifi * (1.0 + recipe.wifi_gain * torch.randn((len(wifi), 1), generator=draw))
     if recipe.sensor_noise:
         for k, part in enumerate(others):
             shape = (len(part), 1, part.shape[2])
