@@ -44,8 +44,8 @@ def _training_s() -> float:
     def noise(*shape: int) -> NDArray[np.float32]:
         return rng.random((count, *shape), np.float32)
 
-    number, whole = np.arange(count), np.zeros((count, 3), bool)
-    every = Windows(noise(ACCESS_POINTS), noise(10, 2), noise(10, 1), 60 * rng.random((count, 2)), whole, number, number)
+    number, whole, place = np.arange(count), np.zeros((count, 3), bool), 60 * rng.random((count, 2))
+    every = Windows(noise(ACCESS_POINTS), noise(10, 2), noise(10, 1), place, whole, number, number)
     started = process_time()
     for windows in (every.take(number < WINDOWS), every):
         train(windows, None, box_of(windows.place_m), SHIPPED)
