@@ -265,6 +265,25 @@ def test_damaged_values_are_left_out_and_counted() -> None:
     assert taking.counters["astray"] == 1
 
 
+def test_a_scan_far_from_the_samples_is_astray() -> None:
+    """An upload whose samples are all near to each other, so that only its scan tells that a time is damaged."""
+    taking = gateway()
+    taking.take("phone-1", ours(0, 1, scans=[{"t_ms": at(-4000) / 1e6, "heard": HEARD}]), at(1.02))
+    batches = taking.finish()
+    assert taking.counters["astray"] == len(HEARD)
+    assert not [batch for batch in batches if batch.scan or batch.t_ns < T0]
+
+
+def test_odd_readings_of_sensor_logger_are_left_out_and_counted() -> None:
+    """Lists of one where numbers belong, alone and among sound readings, null, text that is a number, a hole."""
+    odd = [{"x": [1], "y": [2], "z": [3]}, {"x": None, "y": 0, "z": 0}, {"x": "no", "y": 0, "z": 0}, {"x": 1}, None]
+    sound = [{"x": 0, "y": 0, "z": 9.8}, {"x": "0.5", "y": 0, "z": 9.8}]
+    entries = [{"name": "gyroscope", "time": at(0.1 + n / 50), "values": v} for n, v in enumerate([*odd, *sound])]
+    said = parse(json.dumps({"payload": entries}).encode(), str.upper)
+    assert said.samples["gyro"].xyz[:, 0].tolist() == [0.0, 0.5]
+    assert said.skipped["damaged"] == len(odd)
+
+
 def test_memory_is_bounded_whatever_a_phone_sends() -> None:
     taking = gateway()
     many = [[at(0.5 + n / 1e5) / 1e6, 0, 0, 9.8] for n in range(30_000)]

@@ -92,7 +92,8 @@ def test_what_is_left_out_leaves_the_sum_as_it_was():
     assert sums == pytest.approx([0.7, 1.0], abs=0.02)
 
 
-def test_a_falling_rate_ends_low_and_keeps_the_last_weights(trained):
+def test_a_falling_rate_ends_low_and_the_walks_set_apart_are_trained_on(trained, rounds: list[Walk]):
     assert mtloc_training.fallen(0.0) == 1.0
     assert mtloc_training.fallen(1.0) == pytest.approx(mtloc_training.LEAST_RATE)
     assert trained[1]["stopped_at_epoch"] == 2
+    assert trained[1]["trained_on"] == [walk.name for walk in rounds[:3]]

@@ -127,7 +127,8 @@ class _Phone:
             self._between_ns += (now_ns - self._heard_ns - self._between_ns) // 4
         self._heard_ns = max(self._heard_ns, now_ns)
         newest_ns, span_ns = _newest_ns(upload)
-        if span_ns > ASTRAY_NS:
+        first_ns, last_ns = newest_ns - ASTRAY_NS, newest_ns - span_ns + ASTRAY_NS  # near to every sample
+        if span_ns > ASTRAY_NS or not all(first_ns <= scan.end_ns <= last_ns for scan in upload.scans):
             upload = self._without_astray(upload)
             newest_ns, span_ns = _newest_ns(upload)
         if not newest_ns:
@@ -150,8 +151,6 @@ class _Phone:
     def due(self, now_ns: int) -> list[PhoneBatch]:
         while self._held and now_ns - self._held[0].heard_ns > LONGEST_HELD_NS:
             self._let_go(self._held.popleft())
-        if not self._open:  # of a hundred phones, most
-            return []
         ready = []
         for end_ns in sorted(self._open):
             if len(self._open) <= MOST_SECONDS and not self._is_ready(end_ns, now_ns):

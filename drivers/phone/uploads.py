@@ -155,11 +155,9 @@ def _xyz(entries: Sequence[_Entry], skipped: Counter[str]) -> tuple[NDArray[np.i
 def _columns(entries: Sequence[_Entry]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """A time that makes no sense is 0; raises one of _DAMAGED."""
     times = [t_ns if 0 < t_ns < _LATEST_NS else 0 for t_ns in map(int, [entry.time for entry in entries])]
-    rows = [(value["x"], value["y"], value["z"]) for value in [entry.values for entry in entries]]
-    xyz = np.array(rows, np.float64).reshape(len(times), 3)
-    if np.isnan(xyz).any():  # what numpy makes of null
-        raise ValueError
-    return np.array(times, np.int64), xyz
+    values = [entry.values for entry in entries]
+    rows = [(float(value["x"]), float(value["y"]), float(value["z"])) for value in values]
+    return np.array(times, np.int64), np.array(rows, np.float64).reshape(-1, 3)
 
 
 _Read = dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]

@@ -170,7 +170,7 @@ def descend(network: nn.Module, predict: Any, labels: Tensor, judged: Any, recip
             losses.append(judged())
             if losses[-1] == min(losses):
                 best = {name: value.clone() for name, value in network.state_dict().items()}
-    if best and not recipe.falling:  # at a low rate the last weights are no worse
+    if best:
         network.load_state_dict(best)
     return losses
 
