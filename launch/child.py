@@ -1,4 +1,4 @@
-"""What every spawned process starts with: it ties the process to the supervisor, then hands over to the node.
+"""What every started process begins with: it ties the process to the supervisor, then hands over to the node.
 
 The exit status tells the supervisor what to do: 0 finished, leave it; 3 (EXIT_REFUSED) a person has to act, try again
 slowly; anything else crashed, start it again. It imports nothing that a node does not need.
@@ -6,12 +6,14 @@ slowly; anything else crashed, start it again. It imports nothing that a node do
 
 import contextlib
 import ctypes
+import multiprocessing
 import os
 import signal
 import sys
 import threading
 import traceback
 from importlib import import_module
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
 
@@ -26,11 +28,11 @@ EXIT_REFUSED = 3
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15  # linux/prctl.h
 
 
-def run(module: str, config: NodeConfig, supervisor_pid: int) -> None:
+def run(module: str, config: NodeConfig) -> None:
     """Be the process `config.name`: import `module` (a node, absolute name) and run its main(config, stop)."""
     stop = threading.Event()
     _obey_signals(stop)
-    _die_with(supervisor_pid, config.name)
+    _die_with_parents(config.name)
     os.dup2(2, 1)  # standard output belongs to the command, for its --json
     try:
         import_module(module).main(config, stop)
@@ -57,14 +59,20 @@ def _obey_signals(stop: threading.Event) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})  # the supervisor started us blocked
 
 
-def _die_with(supervisor_pid: int, name: str) -> None:
-    """Out of the terminal's group (Ctrl-C is the supervisor's to pass on), but stopped when the supervisor dies."""
+def _die_with_parents(name: str) -> None:
+    """Out of the terminal's group (Ctrl-C is the supervisor's to pass on), but asked to stop when the supervisor dies,
+    and, on Linux, when the fork server does: the supervisor could neither see nor signal it any more."""
     os.setpgid(0, 0)
     prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else (lambda *_: 0)
     prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
     prctl(_PR_SET_NAME, name[:15].encode(), 0, 0, 0)
-    if os.getppid() != supervisor_pid:  # it died before it could be watched
-        _leave(EXIT_CRASHED)
+    if supervisor := multiprocessing.parent_process():
+        threading.Thread(target=_end_after, args=(supervisor,), daemon=True).start()
+
+
+def _end_after(supervisor: BaseProcess) -> None:
+    supervisor.join()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _complain(config: NodeConfig, error: Exception) -> None:

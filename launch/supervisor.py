@@ -5,7 +5,6 @@ longer; five crashes in 60 s and it is given up, loudly, while the others go on.
 (child.EXIT_REFUSED) is tried again every 10 s and never given up.
 """
 
-import multiprocessing
 import os
 import signal
 import sys
@@ -13,10 +12,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from multiprocessing import resource_tracker
-from typing import Protocol
 
 from . import child
+from .fork_server import ForkServer, Handle
 from .processes import Process
 
 BACKOFF_S = (0.1, 0.5, 1.2, 2.4, 5.0)
@@ -24,16 +22,6 @@ BUDGET = 5  # crashes within WINDOW_S
 WINDOW_S = 60.0
 REFUSED_RETRY_S = 10.0
 TICK_S = 0.1
-
-
-class Handle(Protocol):
-    """What the supervisor needs of a started process (multiprocessing.Process has it)."""
-
-    @property
-    def pid(self) -> int | None: ...
-    @property
-    def exitcode(self) -> int | None: ...
-    def join(self, timeout: float | None = None) -> None: ...
 
 
 @dataclass(slots=True)
@@ -45,20 +33,6 @@ class _Slot:
     starts: int = 0
     is_refused: bool = False
     is_given_up: bool = False
-
-
-def spawn(row: Process) -> Handle:
-    """Start a row in a fresh interpreter: threads of OpenCV and ZeroMQ do not survive a fork."""
-    context = multiprocessing.get_context("spawn")
-    process = context.Process(target=child.run, args=(row.module, row.config, os.getpid()), name=row.name)
-    resource_tracker.ensure_running()  # else the first start starts it, and that unblocks both signals again
-    # Ctrl-C must not hit the newcomer before it can handle it; it unblocks the signals itself.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    try:
-        process.start()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    return process
 
 
 def say_on_stderr(sentence: str) -> None:
@@ -77,12 +51,12 @@ class Supervisor:
         table: Sequence[Process],
         *,
         say: Callable[[str], None] = say_on_stderr,
-        launch: Callable[[Process], Handle] = spawn,
+        launch: Callable[[Process], Handle] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._slots = [_Slot(row) for row in sorted(table, key=lambda row: row.stage)]
         self._say = say
-        self._launch = launch
+        self._launch = launch or ForkServer(table)
         self._clock = clock
 
     def run(self, stop: threading.Event, tick: Callable[[], bool | None] = lambda: None) -> None:

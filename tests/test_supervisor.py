@@ -44,6 +44,9 @@ TINY_NODES = {
             print("not for the command's output")
             return {}["missing"]
     """,
+    "broken": """
+        raise RuntimeError("built for another numpy")
+    """,
 }
 
 
@@ -239,48 +242,108 @@ def test_a_process_that_does_not_stop_is_killed(tiny, tmp_path: Path, monkeypatc
         ("faulty", "faulty: a fault in whowhere itself at "),
     ],
 )
-def test_an_error_is_one_sentence_and_its_trace_is_kept(
-    tiny, tmp_path: Path, capfd: pytest.CaptureFixture[str], node: str, sentence: str
-):
-    supervisor = Supervisor([tiny(node)], say=lambda _: None)
-    wait_for(lambda: supervisor.restarts[node] > 0, supervisor)
-    supervisor.stop()
-    out, err = capfd.readouterr()
+def test_an_error_is_one_sentence_and_its_trace_is_kept(tiny, tmp_path: Path, node: str, sentence: str):
+    parent = supervised(tmp_path, node)
+    appears(tmp_path / f"{node}.crash")
+    parent.send_signal(signal.SIGINT)
+    out, err = parent.communicate(timeout=15)
     assert sentence in err
     assert "Traceback" not in err
     assert "Traceback" in (tmp_path / f"{node}.crash").read_text()
     assert out == "", "a node wrote to the command's standard output"
 
 
-@pytest.mark.system
-def test_no_process_outlives_a_killed_supervisor(tiny, tmp_path: Path):
-    """Even kill -9 of the supervisor, even a node that does not listen (ended by its own alarm)."""
-    script = tmp_path / "orphaning.py"
+def supervised(folder: Path, *nodes: str) -> subprocess.Popen[str]:
+    """A program that runs these of the tiny nodes in `folder`."""
+    script = folder / "supervising.py"
     script.write_text(
         textwrap.dedent("""
-            import sys, threading
+            import sys
             from pathlib import Path
             from whowhere.launch.processes import Process
+            from whowhere.launch.running import stop_on_signals
             from whowhere.launch.supervisor import Supervisor
             from whowhere.nodes.node import NodeConfig
             from whowhere.sitefile import Area, Site
 
             if __name__ == "__main__":
                 here = str(Path(__file__).parent)
-                sys.path.insert(0, here)
                 site = Site(name="tiny", area=Area(x_m=(0, 1), y_m=(0, 1)))
                 rows = [
                     Process(name=n, module=f"tiny_{n}", config=NodeConfig(name=n, site=site, run_dir=here))
-                    for n in ("patient", "deaf")
+                    for n in sys.argv[1:]
                 ]
-                Supervisor(rows).run(threading.Event())
+                Supervisor(rows).run(stop_on_signals())
         """)
     )
-    parent = subprocess.Popen([sys.executable, str(script)], stdin=subprocess.DEVNULL)
+    return subprocess.Popen(
+        [sys.executable, str(script), *nodes],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(folder)},  # the fork server imports from there, too
+    )
+
+
+def appears(path: Path) -> None:
     deadline = time.monotonic() + 15
-    while not all((tmp_path / f"{name}.up").exists() for name in ("patient", "deaf")):
+    while not path.exists():
         time.sleep(0.05)
-        assert time.monotonic() < deadline
+        assert time.monotonic() < deadline, f"no {path.name} within 15 s"
+
+
+@pytest.mark.system
+def test_a_killed_fork_server_takes_its_processes_along_and_all_come_back(tiny, tmp_path: Path):
+    up = tmp_path / "patient.up"
+    supervisor = Supervisor([tiny("patient")], say=lambda _: None)
+    wait_for(up.exists, supervisor)
+    first = supervisor.pids["patient"]
+    server = next(pid for pid in descendants(os.getpid()) if first in descendants(pid)[1:] and pid != os.getpid())
+    os.kill(server, signal.SIGKILL)
+    wait_for(lambda: up.read_text() == "xx", supervisor)
+    wait_for(lambda: not is_alive(first), supervisor)
+    assert (tmp_path / "order").read_text() == "patient\n", "it was not asked to stop"
+    assert supervisor.restarts == {"patient": 1}
+    supervisor.stop()
+
+
+@pytest.mark.system
+def test_a_module_that_brings_the_fork_server_down_costs_the_others_nothing(tiny, tmp_path: Path):
+    parent = supervised(tmp_path, "patient", "broken")
+    appears(tmp_path / "patient.up")
+    appears(tmp_path / "broken.crash")
+    parent.send_signal(signal.SIGINT)
+    _, said = parent.communicate(timeout=15)
+    assert "built for another numpy" in said
+
+
+def test_no_node_starts_a_thread_by_being_imported():
+    """A thread of the fork server would be missing in its forks. (OpenBLAS starts its own anew after a fork.)"""
+    probe = """
+        import os, pkgutil
+        from importlib import import_module
+        from whowhere import nodes
+        for found in pkgutil.walk_packages(nodes.__path__, "whowhere.nodes."):
+            import_module(found.name)
+        print(len(os.listdir("/proc/self/task")))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(probe)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+    )
+    assert done.stdout == "1\n"
+
+
+@pytest.mark.system
+def test_no_process_outlives_a_killed_supervisor(tiny, tmp_path: Path):
+    """Even kill -9 of the supervisor, even a node that does not listen (ended by its own alarm)."""
+    parent = supervised(tmp_path, "patient", "deaf")
+    appears(tmp_path / "patient.up")
+    appears(tmp_path / "deaf.up")
     family = descendants(parent.pid)
     assert len(family) >= 3
     parent.kill()

@@ -5,6 +5,7 @@ while the demo runs, so that both share the libraries' pages with the same compa
 """
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -48,7 +49,7 @@ def run() -> list[dict[str, Any]]:
     used, bare_mb = demo_and_bare()
     total = round(sum(used.values()), 1)
     rows = [row("the whole demo", total, TARGET_MB, "target")]
-    named = {name: name.rsplit(" ", 1)[0].replace("python3", "a node's child process") for name in used}
+    named = {name: re.sub(r"^python[\d.]*$", "fork server, or a helper", name.rsplit(" ", 1)[0]) for name in used}
     named[next(iter(used))] = "whowhere demo itself"  # the root of the tree comes first
     return rows + [
         row(named[name], mb, bare_mb, "python with numpy, zmq, msgspec")
