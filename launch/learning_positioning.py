@@ -155,7 +155,9 @@ def _mtloc(
     from ..models.positioning import mtloc_learning
 
     fitted, tuning = split(training, STOPPED_BY, args.seed)
-    recipe = mtloc_learning.SHIPPED if begun.carried is None else mtloc_learning.TUNED
+    recipe = mtloc_learning.SHIPPED
+    if begun.carried is not None:
+        recipe = replace(mtloc_learning.TUNED, hearing=begun.carried.hearing)
     frozen = args.freeze and begun.motion is not None
     content, card = mtloc_learning.learn(
         fitted,
@@ -176,7 +178,7 @@ def _keep(args: argparse.Namespace, walks: Sequence[Walk], radio_map: Fingerprin
     from ..models.positioning import mtloc_learning
 
     fitted, tuning = split(walks, STOPPED_BY, args.seed)
-    recipe = replace(mtloc_learning.KEPT, seed=args.seed, epochs=args.epochs)
+    recipe = replace(mtloc_learning.SHIPPED, seed=args.seed, epochs=args.epochs)
     content, card = mtloc_learning.learn_to_keep(
         fitted, tuning, f"mtloc-{args.name}", args.version, radio_map.label, recipe
     )

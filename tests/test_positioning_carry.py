@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from whowhere.launch.evaluate import halves
 from whowhere.models.positioning.mtloc_model import model_of
-from whowhere.models.positioning.mtloc_windows import ranges_of, windows_of
+from whowhere.models.positioning.mtloc_windows import AS_PRINTED, ranges_of, windows_of
 from whowhere.models.positioning.rounds import make_floor, make_round
 from whowhere.models.positioning.walks import Walk
 
@@ -28,11 +28,12 @@ def rounds() -> list[Walk]:
 
 @pytest.fixture(scope="module")
 def kept(rounds: list[Walk]):
-    return learning.learn_to_keep(rounds[:3], rounds[3:], "kept", "1", "m:1", replace(learning.KEPT, epochs=6))
+    return learning.learn_to_keep(rounds[:3], rounds[3:], "kept", "1", "m:1", replace(learning.SHIPPED, epochs=6))
 
 
 def windows(rounds: list[Walk], bssids: list[str]):
-    return windows_of(rounds[:3], bssids, ranges_of(rounds[:3]), learning.STRIDE_S)
+    hearing = learning.SHIPPED.hearing
+    return windows_of(rounds[:3], bssids, ranges_of(rounds[:3]), learning.STRIDE_S, hearing=hearing)
 
 
 def test_a_file_becomes_the_network_it_was_exported_from():
@@ -69,6 +70,7 @@ def test_a_kept_network_runs_as_any_other_and_begins_as_itself_at_home(kept, rou
     found = carry.carried_from(content, card)
     assert found is not None
     assert found.columns.skill > 0.95
+    assert found.hearing == learning.SHIPPED.hearing
     said = model_of(content, card).predict(home.wifi, home.imu, home.mag)
     box = training.box_of(home.place_m)
     assert np.abs(training.places(carry.network_of(content), home, box) - said).max() < 1e-3  # m: 1e-5 of the box
@@ -77,6 +79,13 @@ def test_a_kept_network_runs_as_any_other_and_begins_as_itself_at_home(kept, rou
     assert np.hypot(*(training.places(begun, home, box) - said).T).mean() < 1.0
     unheard = {**card, "heard": {**card["heard"], "at": [None, *card["heard"]["at"][1:]]}}
     assert carry.carried_from(content, unheard) is not None
+
+
+def test_a_network_of_before_there_was_a_hearing_goes_on_with_the_printed_windows(kept):
+    content, card = kept
+    found = carry.carried_from(content, {name: card[name] for name in card if name != "hearing"})
+    assert found is not None
+    assert found.hearing == AS_PRINTED
 
 
 def test_a_card_that_does_not_say_where_carries_no_more_than_motion(kept):

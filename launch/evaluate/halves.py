@@ -63,12 +63,12 @@ def halved(walks: Sequence[Walk], way: str) -> tuple[list[list[Walk]], list[list
 
 
 def _one(walks: Sequence[Walk], way: str, seed: int, epochs: int) -> list[tuple[str, float]]:
-    from ...models.positioning.mtloc_learning import PLAIN, TUNED, learn, motion_of
+    from ...models.positioning.mtloc_learning import SHIPPED, TUNED, learn, motion_of
     from ...models.positioning.mtloc_model import model_of
     from ...models.positioning.mtloc_transfer import begun, unlearnt
 
     source, target, stopping, held = _split(walks, way, seed)
-    few = replace(PLAIN, seed=seed, epochs=round(LONGER * epochs))
+    few = replace(SHIPPED, seed=seed, epochs=round(LONGER * epochs))
     ours = replace(TUNED, seed=seed, epochs=few.epochs)
     whole = whole_of(source, seed, epochs)
     trainings: dict[str, dict[str, Any]] = {

@@ -15,8 +15,8 @@ import numpy as np
 from ...models.positioning.walks import Walk, WalkError, split
 
 PART = 0.625  # of the training walks: the paper's five rounds of eight
-HELD_OUT, STOPPED_BY = 0.2, 0.12
-FEW = 5  # walks; with fewer, one is held out and none is left to stop the training by
+HELD_OUT = 0.2
+JUDGED_BY = 0.12  # of the source: what tells the standard deviation on its card
 Table = dict[str, dict[str, list[float]]]
 
 
@@ -41,16 +41,15 @@ def in_words(done: Table) -> list[str]:
 
 def _one(source: Sequence[Walk], target: Sequence[Walk], seed: int, epochs: int) -> list[tuple[str, float]]:
     from ...models.positioning import mtloc_training as training
-    from ...models.positioning.mtloc_learning import STRIDE_S, TUNED, most_heard, motion_of
+    from ...models.positioning.mtloc_learning import SHIPPED, STRIDE_S, TUNED, most_heard, motion_of
     from ...models.positioning.mtloc_windows import ranges_of, windows_of
 
     fitted, held = split(target, HELD_OUT, seed)
-    fitted, stopping = split(fitted, STOPPED_BY, seed) if len(target) >= FEW else (fitted, [])
     bssids, ranges = most_heard(fitted), ranges_of(fitted)
-    windows, judged = windows_of(fitted, bssids, ranges, STRIDE_S), windows_of(held, bssids, ranges, 1.0)
-    stop = windows_of(stopping, bssids, ranges, 1.0) if stopping else None
+    recipe = replace(SHIPPED, epochs=epochs, seed=seed)
+    windows = windows_of(fitted, bssids, ranges, STRIDE_S, hearing=recipe.hearing)
+    judged = windows_of(held, bssids, ranges, 1.0, hearing=recipe.hearing)
     box = training.box_of(windows.place_m)
-    recipe = training.Recipe(epochs=epochs, seed=seed, wifi_noise=0.05, wifi_dropout=0.3)
     motion = motion_of(source, recipe)
     part = windows.take(windows.walk < max(1, round(PART * len(fitted))))
     as_long = replace(recipe, epochs=round(epochs * len(windows.walk) / max(len(part.walk), 1)))
@@ -58,7 +57,7 @@ def _one(source: Sequence[Walk], target: Sequence[Walk], seed: int, epochs: int)
     whole = whole_of(source, seed, epochs)
 
     def error(on: Any, how: Any, branch: Any = None, start: Any = None) -> float:
-        network = training.train(on, stop, box, how, branch, start)[0]
+        network = training.train(on, None, box, how, branch, start)[0]
         return float(np.hypot(*(training.places(network, judged, box) - judged.place_m).T).mean())
 
     middle = float(np.hypot(*(judged.place_m - windows.place_m.mean(axis=0)).T).mean())
@@ -81,10 +80,10 @@ def whole_of(source: Sequence[Walk], seed: int, epochs: int) -> Any:
     """The network of all walks of a place, kept for others and taken from its file and card (mtloc_carry.Carried).
     Raises WalkError where they give too little."""
     from ...models.positioning.mtloc_carry import carried_from
-    from ...models.positioning.mtloc_learning import KEPT, learn_to_keep
+    from ...models.positioning.mtloc_learning import SHIPPED, learn_to_keep
 
-    fitted, stopping = split(source, STOPPED_BY, seed)
-    kept = learn_to_keep(fitted, stopping, "source", "1", "", replace(KEPT, epochs=epochs, seed=seed))
+    fitted, judging = split(source, JUDGED_BY, seed)
+    kept = learn_to_keep(fitted, judging, "source", "1", "", replace(SHIPPED, epochs=epochs, seed=seed))
     try:
         return carried_from(*kept)
     except ValueError as error:

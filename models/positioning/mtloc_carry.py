@@ -14,11 +14,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from .mtloc_model import hearing_in
 from .mtloc_network import MotionOnly, Mtloc
 from .mtloc_numpy import DENSE, torch_order, weights_of
 from .mtloc_training import Box
 from .mtloc_transfer import Heard, heard_of, with_columns
-from .mtloc_windows import Windows
+from .mtloc_windows import Hearing, Windows
 
 F64 = NDArray[np.float64]
 
@@ -44,10 +45,12 @@ class Columns(NamedTuple):
 
 
 class Carried(NamedTuple):
-    """What another floor begins with: the source's network and the function its columns follow."""
+    """What another floor begins with: the source's network, the function its columns follow, and how its scans
+    became its WiFi, which must be so on the other floor."""
 
     network: Mtloc
     columns: Columns
+    hearing: Hearing
 
     def begun(self, windows: Windows, box: Box) -> Mtloc:
         """The printed network as a floor's training begins: the source's weights, columns by where the windows hear
@@ -69,14 +72,15 @@ def heard_field(windows: Windows, box: Box) -> dict[str, Any]:
 
 def carried_from(content: bytes, card: Mapping[str, Any]) -> Carried | None:
     """The whole of a deployed model (its file's content and card), to begin elsewhere; None where the card does not
-    say where its access points are heard. Raises ValueError for what is no MTLoc network and for a "heard" that does
-    not fit it."""
+    say where its access points are heard. Raises ValueError for what is no MTLoc network and for a "heard" or a
+    "hearing" that does not fit it."""
     if card.get("heard") is None:
         return None
     network = network_of(content)
     rows, heard = _heard_in(card["heard"], network.wifi_1.in_features)
     columns = network.wifi_1.weight.detach().numpy().T.astype(np.float64)
-    return Carried(network, fitted(heard.at.numpy().astype(np.float64), heard.level * columns[rows]))
+    found = fitted(heard.at.numpy().astype(np.float64), heard.level * columns[rows])
+    return Carried(network, found, hearing_in(card))
 
 
 def network_of(content: bytes) -> Mtloc:

@@ -16,16 +16,17 @@ from .assessment import Scored, figures, spread_of
 from .mtloc_carry import heard_field, motion_in, network_of
 from .mtloc_model import FORMAT, MtlocModel
 from .mtloc_network import MotionOnly, Mtloc
-from .mtloc_training import RATE, Box, Recipe, box_of, exported, places, pretrain, train, wiped
+from .mtloc_training import Box, Recipe, box_of, exported, places, pretrain, train, wiped
 from .mtloc_transfer import begun, pretrain_whole
 from .mtloc_windows import Hearing, Ranges, Windows, ranges_of, windows_of
 from .walks import MERGED_S, Walk, WalkError
 
 ACCESS_POINTS = 750
 STRIDE_S = 0.5  # of the training windows: neighbours at 0.1 s share nine tenths and cost five times the time
-PLAIN = Recipe(epochs=30, wifi_noise=0.05, wifi_dropout=0.3)  # what carrying between places is measured by (results)
-SHIPPED = replace(  # what was best on the mall's walks (results)
-    PLAIN,
+SHIPPED = Recipe(  # what was best on the mall's walks (results)
+    epochs=30,
+    wifi_noise=0.05,
+    wifi_dropout=0.3,
     rate=0.003,
     falling=True,
     distance=True,
@@ -34,8 +35,7 @@ SHIPPED = replace(  # what was best on the mall's walks (results)
     sensor_noise=0.2,
     hearing=Hearing(hold_s=30.0, merged_s=MERGED_S, power=2.0),
 )
-KEPT = replace(PLAIN, distance=True, sensor_noise=0.2)  # for a network that another site begins with
-TUNED = replace(KEPT, rate=RATE / 2)  # for one that begins so
+TUNED = replace(SHIPPED, rate=SHIPPED.rate / 2)  # for a network that begins with another site's
 LEAST_WINDOWS = 50
 
 
@@ -73,15 +73,15 @@ def learn(
     standard deviation, a second training takes them in. Raises WalkError where the walks give too little."""
     found = _material(training, tuning, bssids, stride_s, recipe.hearing)
 
-    def trained(windows: Windows, stopping: Windows | None) -> tuple[Mtloc, list[float]]:
-        return train(windows, stopping, found.box, recipe, motion, begin and begin(windows, found.box))
+    def trained(windows: Windows) -> tuple[Mtloc, list[float]]:
+        return train(windows, found.tuned, found.box, recipe, motion, begin and begin(windows, found.box))
 
-    network, losses = trained(found.windows, None if recipe.falling else found.tuned)
+    network, losses = trained(found.windows)
     card = _card(network, found, recipe, name, version, map_version)
     card["stopped_at_epoch"] = int(np.argmin(losses)) + 1 if losses else recipe.epochs
     if recipe.falling:
         more = windows_of(tuning, found.bssids, found.ranges, stride_s, hearing=recipe.hearing)
-        network, _ = trained(found.windows.joined(more), None)
+        network, _ = trained(found.windows.joined(more))
         card["trained_on"] = [*found.trained_on, *(walk.name for walk in tuning)]
     return exported(network, _metadata(card)), card
 
@@ -92,7 +92,7 @@ def learn_to_keep(
     name: str,
     version: str,
     map_version: str,
-    recipe: Recipe = KEPT,
+    recipe: Recipe = SHIPPED,
     stride_s: float = STRIDE_S,
 ) -> tuple[bytes, dict[str, Any]]:
     """As `learn`, a network whose first columns follow from where an access point is heard (mtloc_transfer.py), which

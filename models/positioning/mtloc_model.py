@@ -51,7 +51,7 @@ class MtlocModel:
         x0, y0, sx, sy = card["box"]
         self._origin, self._size = np.array([x0, y0]), np.array([sx, sy])
         self._ranges = {name: tuple(card["ranges"][name]) for name in SENSORS}
-        self.hearing = _hearing_in(card)
+        self.hearing = hearing_in(card)
         self._heard: dict[str, list[tuple[int, F32]]] = {}  # by phone: heard when (UTC ns), levels (A,); oldest first
 
     @property
@@ -141,7 +141,7 @@ def content_of(path: Path) -> bytes:
         raise ModelError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def _hearing_in(card: Mapping[str, Any]) -> Hearing:
+def hearing_in(card: Mapping[str, Any]) -> Hearing:
     """How the network was given scans in training. Older cards do not say: as printed. Raises ModelError."""
     said = card.get("hearing", {})
     if not isinstance(said, Mapping) or not set(said) <= set(Hearing._fields):

@@ -81,7 +81,8 @@ def train(
     motion: MotionOnly | None = None,
     start: Mtloc | None = None,
 ) -> tuple[Mtloc, list[float]]:
-    """Stage B: the whole network; returns it with the validation loss of each epoch (empty without `held`).
+    """Stage B: the whole network; returns it with the validation loss of each epoch (none without `held`, or with a
+    falling rate).
 
     start: the first weights (changed in place), else drawn. motion: its LSTM is copied in, and stays frozen if the
     recipe says so.
@@ -153,6 +154,9 @@ def wiped(windows: Windows, modality: str, share: float, seed: int) -> Windows:
 
 
 def descend(network: nn.Module, predict: Any, labels: Tensor, judged: Any, recipe: Recipe) -> list[float]:
+    """Train in place by `predict` of rows; the loss that `judged` says after each epoch, none with a falling rate."""
+    if recipe.falling:
+        judged = None
     trained = [p for p in network.parameters() if p.requires_grad]
     optimiser = optimiser_of(trained, recipe)
     shuffle = torch.Generator().manual_seed(recipe.seed)
