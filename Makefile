@@ -9,14 +9,15 @@ BIN := $(VENV)/bin
 demo: $(VENV)/demo.stamp
 	@$(BIN)/whowhere demo $(ARGS)
 
-# Two test files at a time, whatever the machine: the system tests among them start many processes and measure time.
+# Two test files at a time, whatever the machine: the system tests among them start many processes and measure time. A
+# thread each, or numpy's and torch's take the other file's processor.
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/pyright --threads 2
 
 clean:
 	rm -rf $(VENV) build *.egg-info
