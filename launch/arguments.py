@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 MOST_PORT = 65535
+MOST_WHOLE = 2**62  # of whole numbers: what a generator of random numbers is seeded with
 MOST_S = 1e9  # 30 years: what a time in ns bears
 
 
@@ -76,8 +77,8 @@ def new_folder(text: str) -> str:
 
 
 def _from(text: str, least: int) -> int:
-    if not text.strip().lstrip("-").isdigit() or int(text) < least:
-        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number, {least} or more")
+    if not text.strip().lstrip("-").isdigit() or not least <= int(text) <= MOST_WHOLE:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number, {least} or more and 2^62 at most")
     return int(text)
 
 

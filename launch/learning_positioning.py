@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..models.positioning.assessment import Scored
-from ..models.positioning.learning import Choice, choose, learnt_map, measured_map
+from ..models.positioning.learning import LEAST_JUDGED_S, Choice, choose, learnt_map, measured_map
 from ..models.positioning.mtloc_model import MtlocModel, card_path, content_of, file_and_card, model_of, save_model
 from ..models.positioning.walks import Walk, WalkError, split
 from ..models.radiomap.maps import FingerprintMap, load_map, save_map
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 MAP_FILE, MODEL_FILE = "positioning.map", "positioning.onnx"
 STOPPED_BY = 0.12  # share of the walks to train on that the training is stopped by
+LEAST_WALKS = 3
 LEAST_SKILL = 0.5  # of the function from places to columns; a network kept for others has 0.99, another 0.05
 
 
@@ -73,9 +74,10 @@ def run(args: argparse.Namespace) -> int:
         raise LaunchError(
             "--held-out must lie between 0 and 1, --epochs be 1 or more", "whowhere learn positioning --help"
         )
-    _require_kept_apart(args)
+    _require_apart(args)
     begun = _begun(args)
     walks = walks_in(args.walks)
+    _require_enough(args, walks)
     try:
         training, held = split(walks, args.held_out, args.seed)
         radio_map = _map(args, training)
@@ -93,7 +95,8 @@ def run(args: argparse.Namespace) -> int:
     if choice.share:
         save_model(content, {**model.card, **_deployed(choice)}, folder / MODEL_FILE)
     else:
-        (folder / MODEL_FILE).unlink(missing_ok=True)  # an older one would not be what was judged
+        for older in (folder / MODEL_FILE, card_path(folder / MODEL_FILE)):  # it would not be what was judged
+            older.unlink(missing_ok=True)
     said = {
         "deployed": choice.kind,
         "mtloc_share": choice.share,
@@ -116,17 +119,40 @@ def _map(args: argparse.Namespace, training: Sequence[Walk]) -> FingerprintMap:
     return learnt_map(training, args.name, args.version, args.seed)
 
 
-def _require_kept_apart(args: argparse.Namespace) -> None:
+def _require_apart(args: argparse.Namespace) -> None:
+    """Raises LaunchError for options that have no effect, and for files that would be written over."""
+    if args.source == "":
+        raise LaunchError("--from is empty: name the model (.onnx) to begin with, or leave it away")
+    if args.source is None and (args.freeze or args.motion_only):
+        raise LaunchError("--freeze and --motion-only say what is taken over from another model: name one with --from")
     if args.keep and not args.keep.endswith(".onnx"):
         raise LaunchError(f"--keep {args.keep} must end in .onnx: its card is written beside it, in .json")
-    if args.keep and Path(args.keep).resolve() == (Path(args.out) / MODEL_FILE).resolve():
-        raise LaunchError(f"--keep {args.keep} is where the model to deploy goes: name another file")
+    deployed = (Path(args.out) / MODEL_FILE).resolve()
+    for option, path in (("--keep", args.keep), ("--from", args.source)):
+        if path and Path(path).resolve() == deployed:
+            raise LaunchError(f"{option} {path} is where the model to deploy goes: name another file, or --out")
+
+
+def _require_enough(args: argparse.Namespace, walks: Sequence[Walk]) -> None:
+    from ..models.positioning.mtloc_carry import LEAST_HEARD
+    from ..models.positioning.mtloc_learning import most_heard
+
+    if len(walks) < LEAST_WALKS:
+        raise LaunchError(
+            f"{len(walks)} of the walks given have two way points, {LEAST_WALKS} must: one to train on, one to tell "
+            "how sure MTLoc may be, one held out to judge by"
+        )
+    if args.keep and (heard := len(most_heard(walks))) < LEAST_HEARD:
+        raise LaunchError(
+            f"--keep: these walks hear {heard} access points, and no other site can begin with a network of fewer than "
+            f"{LEAST_HEARD}"
+        )
 
 
 def _begun(args: argparse.Namespace) -> Begun:
     """What --from takes over. Raises LaunchError for a file that is no model, and for one whose card is another's."""
     ready_to_train()
-    if not args.source:
+    if args.source is None:
         return Begun()
     from ..models.positioning import mtloc_carry, mtloc_learning
 
@@ -190,7 +216,8 @@ def _deployed(choice: Choice) -> dict[str, Any]:
 
 
 def _in_words(choice: Choice, walks: int, folder: Path) -> list[str]:
-    lines = [f"on {walks} walks held out (error in m: mean / median):"]
+    seconds = choice.figures["simple"]["seconds"]
+    lines = [f"on {walks} walks held out, {seconds} s with a fresh scan (error in m: mean / median):"]
     lines += [f"  {name:14}{said['mean_m']:7.2f} /{said['median_m']:6.2f}" for name, said in choice.figures.items()]
     simple, alone = choice.figures["simple"]["mean_m"], choice.figures["mtloc alone"]["mean_m"]
     if choice.share:
@@ -198,6 +225,8 @@ def _in_words(choice: Choice, walks: int, folder: Path) -> list[str]:
         lines.append(
             f"deployed: {choice.kind} (MTLoc's share {choice.share:g}), {simple - best:.2f} m better than without"
         )
+    elif seconds < LEAST_JUDGED_S:
+        lines.append(f"deployed: simple; fewer than {LEAST_JUDGED_S} s say nothing of what would be better")
     else:
         lines.append(f"deployed: simple; MTLoc alone is {alone - simple:.2f} m worse, and no mixture is 2 % better")
     return [*lines, f"written to {folder}"]

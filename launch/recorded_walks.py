@@ -1,9 +1,12 @@
 """Recorded walks for the commands that learn from them or score on them: files, folders, or an archive of the two."""
 
+import hashlib
 import tarfile
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from ..drivers.phone.logs import WalkError, find_walks, read_walk
 from ..models.positioning.walks import Walk
@@ -13,12 +16,20 @@ FRESH_S = 10.0  # readings of a list count that long: 0.15 m better on the mall'
 
 
 def walks_in(paths: Sequence[str | Path]) -> list[Walk]:
-    """The walks of files, folders and .tar.xz archives, in the order of their paths. Raises LaunchError for a path
-    without a walk, and where no walk has two way points."""
+    """The walks of files, folders and .tar.xz archives, in the order of their paths, each once however often it is
+    given; of several with one name, all but the first get a number. Raises LaunchError for a path without a walk, and
+    where no walk has two way points."""
     walks: list[Walk] = []
     with tempfile.TemporaryDirectory() as folder:
-        for number, path in enumerate(map(Path, paths)):
-            walks += _read(_unpacked(path, Path(folder) / str(number)))
+        files = [each for n, path in enumerate(map(Path, paths)) for each in _files(path, Path(folder) / str(n))]
+        once = {
+            hashlib.sha256(each.read_bytes()).digest(): each for each in reversed(files)
+        }  # an archive and its folder
+        taken: dict[str, int] = {}
+        for path in reversed(once.values()):
+            walk = _read(path)
+            taken[walk.name] = taken.get(walk.name, 0) + 1
+            walks.append(walk if taken[walk.name] == 1 else _named(f"{walk.name}-{taken[walk.name]}", walk))
     usable = [walk for walk in walks if len(walk.waypoint_t_ns) >= 2]
     if not usable:
         raise LaunchError(f"{', '.join(map(str, paths))}: none of {len(walks)} walks has two way points to learn from")
@@ -36,9 +47,22 @@ def _unpacked(path: Path, folder: Path) -> Path:
     return folder
 
 
-def _read(path: Path) -> list[Walk]:
+def _files(path: Path, folder: Path) -> list[Path]:
     try:
-        read = [read_walk(each, fresh_s=FRESH_S) for each in find_walks([path])]
+        return find_walks([_unpacked(path, folder)])
     except WalkError as error:
         raise LaunchError(str(error)) from error
-    return [Walk(walk.name, walk.batches, walk.waypoint_t_ns, walk.waypoint_m) for walk in read]
+
+
+def _read(path: Path) -> Walk:
+    try:
+        walk = read_walk(path, fresh_s=FRESH_S)
+    except WalkError as error:
+        raise LaunchError(str(error)) from error
+    return Walk(walk.name, walk.batches, walk.waypoint_t_ns, walk.waypoint_m)
+
+
+def _named(name: str, walk: Walk) -> Walk:
+    """The walk as another phone's: 1.txt of Monday and 1.txt of Tuesday are two."""
+    batches = tuple(replace(batch, source=name) for batch in walk.batches)
+    return Walk(name, batches, walk.waypoint_t_ns, walk.waypoint_m)

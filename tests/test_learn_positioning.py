@@ -111,11 +111,43 @@ def test_what_cannot_be_carried_or_kept_is_one_sentence(site: Path, tmp_path: Pa
         (["--from", str(ROOT / "models/appearance/shipped/looks.onnx")], "is no card of a positioning model"),
         (["--keep", str(tmp_path / "kept.json")], "must end in .onnx"),
         (["--keep", deployed], "name another file"),
+        (["--from", deployed], "name another file"),
+        (["--from", ""], "--from is empty"),
+        (["--freeze"], "name one with --from"),
+        (["--motion-only"], "name one with --from"),
     ):
         assert learn(str(site / "walks"), *given, *out) == 1
         told = capsys.readouterr().err
         assert says in told
         assert len(told.strip().splitlines()) <= 2
+
+
+def test_too_few_walks_are_told_at_once(site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    two = [str(site / "walks" / f"{k}.txt") for k in range(2)]
+    assert learn(*two, *two, "--out", str(tmp_path)) == 1  # a walk given twice is one
+    assert "2 of the walks given have two way points, 3 must" in capsys.readouterr().err
+
+
+def test_a_seed_that_no_generator_takes_is_refused(site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        learn(str(site / "walks"), "--seed", str(2**64 - 1), "--out", str(tmp_path))
+    assert "2^62 at most" in capsys.readouterr().err
+
+
+def test_walks_of_one_name_are_several_and_one_given_twice_is_one(site: Path, tmp_path: Path):
+    import shutil
+    import tarfile
+
+    from whowhere.launch.recorded_walks import walks_in
+
+    for day, walk in (("monday", "0"), ("tuesday", "1")):
+        (tmp_path / day).mkdir()
+        shutil.copy(site / "walks" / f"{walk}.txt", tmp_path / day / "walk.txt")
+    with tarfile.open(tmp_path / "both.tar.xz", "w:xz") as archive:
+        archive.add(tmp_path / "monday", "monday")
+    walks = walks_in([tmp_path / "monday", tmp_path / "tuesday", tmp_path / "both.tar.xz", tmp_path / "monday"])
+    assert [walk.name for walk in walks] == ["walk", "walk-2"]
+    assert [{batch.source for batch in walk.batches} for walk in walks] == [{"walk"}, {"walk-2"}]
 
 
 def test_the_branch_is_carried_both_ways(site: Path):

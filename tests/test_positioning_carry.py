@@ -33,7 +33,7 @@ def kept(rounds: list[Walk]):
 
 def windows(rounds: list[Walk], bssids: list[str]):
     hearing = learning.SHIPPED.hearing
-    return windows_of(rounds[:3], bssids, ranges_of(rounds[:3]), learning.STRIDE_S, hearing=hearing)
+    return windows_of(rounds, bssids, ranges_of(rounds[:3]), learning.STRIDE_S, hearing=hearing)
 
 
 def test_a_file_becomes_the_network_it_was_exported_from():
@@ -72,7 +72,8 @@ def test_a_kept_network_runs_as_any_other_and_begins_as_itself_at_home(kept, rou
     assert found.columns.skill > 0.95
     assert found.hearing == learning.SHIPPED.hearing
     said = model_of(content, card).predict(home.wifi, home.imu, home.mag)
-    box = training.box_of(home.place_m)
+    box = tuple(card["box"])
+    assert card["trained_on"] == [walk.name for walk in rounds]  # the one set apart at first, too
     assert np.abs(training.places(carry.network_of(content), home, box) - said).max() < 1e-3  # m: 1e-5 of the box
     begun = found.begun(home, box)
     assert begun.wifi_1.weight.shape == (128, len(card["bssids"]))

@@ -33,7 +33,7 @@ def rounds_on(floor: int, *seeds: int) -> list[Walk]:
 def source() -> transfer.Placed:
     torch.set_num_threads(1)
     windows, held = windows_on(rounds_on(1, 0, 1, 2, 3, 4, 5), rounds_on(1, 20, 21))
-    return transfer.pretrain_whole(windows, held, replace(QUICK, epochs=40))
+    return transfer.pretrain_whole(windows, held, training.box_of(windows.place_m), replace(QUICK, epochs=40))
 
 
 @pytest.fixture(scope="module")

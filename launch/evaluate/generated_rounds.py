@@ -90,7 +90,7 @@ def _networks(
     elsewhere, held = (windows_of(w, heard, ranges, STRIDE_S) for w in (rounds, tuning))
     ours = replace(recipe, distance=True)
     carried = replace(ours, sensor_noise=SENSOR_NOISE)
-    whole = pretrain_whole(elsewhere, held, carried)
+    whole = pretrain_whole(elsewhere, held, training.box_of(elsewhere.place_m), carried)
     motion = motion_of(rounds, recipe)
     done = {SCRATCH: training.train(windows, stop, box, recipe)[0]}
     done[OURS] = training.train(windows, stop, box, ours, start=begun(unlearnt(recipe.seed), windows, box))[0]

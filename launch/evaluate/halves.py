@@ -91,13 +91,12 @@ def _one(walks: Sequence[Walk], way: str, seed: int, epochs: int) -> list[tuple[
 
 def _split(walks: Sequence[Walk], way: str, seed: int) -> tuple[list[Walk], list[Walk], list[Walk], list[Walk]]:
     """Pieces: of the source half; of the target half to train on, to stop by, held out."""
-    order = {walk.name: k for k, walk in enumerate(walks)}
-    training, held = split(walks, HELD_OUT, seed)
+    training, held = split(range(len(walks)), HELD_OUT, seed)
     fitted, stopping = split(training, STOPPED_BY, seed)
     source, target = halved(walks, way)
 
-    def reached(some: Sequence[Walk]) -> list[list[Walk]]:
-        return [target[order[w.name]] for w in some if target[order[w.name]]]
+    def reached(some: Sequence[int]) -> list[list[Walk]]:
+        return [target[k] for k in some if target[k]]
 
     def joined(pieces: Sequence[list[Walk]]) -> list[Walk]:
         return [piece for each in pieces for piece in each]
@@ -110,7 +109,7 @@ def _split(walks: Sequence[Walk], way: str, seed: int) -> tuple[list[Walk], list
     drawn = np.random.default_rng([seed, 1000]).permutation(len(there))[:TARGET_WALKS]
     few = [there[k] for k in sorted(drawn.tolist())]
     return (
-        joined([source[order[w.name]] for w in training]),
+        joined([source[k] for k in training]),
         joined(few),
         joined(reached(stopping)[:STOPPING_WALKS]),
         joined(reached(held)),

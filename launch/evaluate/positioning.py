@@ -105,9 +105,9 @@ def leave_one_out(walks: Sequence[Walk]) -> dict[str, Scored]:
         parts["knn alone"].append(scored(walk, by_neighbours(Locator(radio_map), walk)))
         parts["on line"].append(scored(walk, traced(field, walk.batches)))
         for name in GONE:
-            field.load({"counters": {}, "phones": {}, "model": None})
+            field.forget()
             parts[f"on line without {name}"].append(scored(walk, traced(field, without(walk, name).batches)))
-        field.load({"counters": {}, "phones": {}, "model": None})
+        field.forget()
         parts["smoothed"].append(scored(walk, traced(field, walk.batches, smooth=True)))
     return {name: joined(calibrated_by_others(each)) for name, each in parts.items()}
 
@@ -166,11 +166,17 @@ def in_words(tables: dict[str, Any]) -> list[str]:
         lines += ["", f"{title}".strip()] if title else [""]
         lines.append(f"{'':26}{'s':>6}{'mean':>8}{'median':>8}{'90 %':>8}{'<= 3 m':>8}{'1 sd':>7}{'2 sd':>7}")
         for name, said in table.items():
-            lines.append(
-                f"{name:26}{said['seconds']:6}{said['mean_m']:8.2f}{said['median_m']:8.2f}{said['p90_m']:8.1f}"
-                f"{said['within_3_m']:8.2f}{said['within_1_sigma']:7.2f}{said['within_2_sigma']:7.2f}"
-            )
+            lines.append(f"{name:26}{said['seconds']:6}{_figured(said)}")
     return lines
+
+
+def _figured(said: dict[str, Any]) -> str:
+    if not said["seconds"]:
+        return "  nothing to judge by"
+    return (
+        f"{said['mean_m']:8.2f}{said['median_m']:8.2f}{said['p90_m']:8.1f}"
+        f"{said['within_3_m']:8.2f}{said['within_1_sigma']:7.2f}{said['within_2_sigma']:7.2f}"
+    )
 
 
 def plot(errors_m: dict[str, Any], path: str) -> None:

@@ -25,6 +25,7 @@ LEAST_WAY_M = 3.0  # of a stretch between way points that tells a heading
 LEAST_STRETCHES = 5
 SHARES = (0.0, 0.2, 0.4, 0.6, 1.0)  # of MTLoc in a mixture
 WORTH = 0.02  # a mixture must beat the simple locator by this share of its mean error
+LEAST_JUDGED_S = 30  # held out, with a fresh scan: fewer prefer nothing to the simple locator
 
 
 def offset_of(walks: Sequence[Walk]) -> tuple[float, float | None]:
@@ -101,7 +102,7 @@ def choose(radio_map: FingerprintMap, model: MtlocModel, alone: Scored, held: Se
     simple = done["simple"]["mean_m"]
     best = min(SHARES[1:], key=lambda share: done[f"mixture {share:g}"]["mean_m"])
     mixed = done[f"mixture {best:g}"]["mean_m"]
-    if mixed < simple * (1 - WORTH):
+    if done["simple"]["seconds"] >= LEAST_JUDGED_S and mixed < simple * (1 - WORTH):
         return Choice("mtloc" if best == 1.0 else "mixture", best, done)
     return Choice("simple", 0.0, done)
 

@@ -102,6 +102,12 @@ class PhoneLocator:
             return None, None, [], 1.0
         return self._said(batch, phone), phone.filter, moves, self._surprised(phone)
 
+    def forget(self) -> None:
+        """No phone is known any more, as at first; what was counted stays."""
+        self._phones.clear()
+        if self.model is not None:
+            self.model.load({})
+
     def state(self) -> dict[str, Any]:
         """Everything remembered, as plain values and arrays; `load` restores it."""
         return {

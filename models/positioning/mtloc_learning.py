@@ -49,6 +49,10 @@ class _Material(NamedTuple):
     box: Box
     trained_on: list[str]
 
+    def all_windows(self, tuning: Sequence[Walk], stride_s: float, hearing: Hearing) -> Windows:
+        """Those to train on and, as many, those of the walks to stop by: for a recipe that needs none to stop."""
+        return self.windows.joined(windows_of(tuning, self.bssids, self.ranges, stride_s, hearing=hearing))
+
 
 def most_heard(walks: Sequence[Walk], count: int = ACCESS_POINTS) -> tuple[str, ...]:
     """The access points heard in most scans, most first, ties by name."""
@@ -80,8 +84,7 @@ def learn(
     card = _card(network, found, recipe, name, version, map_version)
     card["stopped_at_epoch"] = int(np.argmin(losses)) + 1 if losses else recipe.epochs
     if recipe.falling:
-        more = windows_of(tuning, found.bssids, found.ranges, stride_s, hearing=recipe.hearing)
-        network, _ = trained(found.windows.joined(more))
+        network, _ = trained(found.all_windows(tuning, stride_s, recipe.hearing))
         card["trained_on"] = [*found.trained_on, *(walk.name for walk in tuning)]
     return exported(network, _metadata(card)), card
 
@@ -98,9 +101,18 @@ def learn_to_keep(
     """As `learn`, a network whose first columns follow from where an access point is heard (mtloc_transfer.py), which
     its card says: another site can begin with the whole of it. It runs as any other. Raises WalkError."""
     found = _material(training, tuning, None, stride_s, recipe.hearing)
-    network = begun(pretrain_whole(found.windows, found.tuned, recipe), found.windows, found.box)
+    windows = found.windows
+
+    def trained() -> Mtloc:
+        return begun(pretrain_whole(windows, found.tuned, found.box, recipe), windows, found.box)
+
+    network = trained()
     card = _card(network, found, recipe, name, version, map_version)
-    card["heard"] = heard_field(found.windows, found.box)
+    if recipe.falling:
+        windows = found.all_windows(tuning, stride_s, recipe.hearing)
+        network = trained()
+        card["trained_on"] = [*found.trained_on, *(walk.name for walk in tuning)]
+    card["heard"] = heard_field(windows, found.box)
     return exported(network, _metadata(card)), card
 
 
@@ -110,8 +122,10 @@ def motion_from(content: bytes) -> MotionOnly:
 
 
 def motion_of(walks: Sequence[Walk], recipe: Recipe) -> MotionOnly:
-    """The motion branch trained on other walks alone (stage A)."""
+    """The motion branch trained on other walks alone (stage A). Raises WalkError where they give nothing."""
     windows = windows_of(walks, (), ranges_of(walks), STRIDE_S)
+    if not len(windows.walk):
+        raise WalkError("the walks have no sample of a sensor between their way points: do both keep the same time?")
     return pretrain(windows, box_of(windows.place_m), recipe)
 
 

@@ -6,6 +6,7 @@ predictions' standard deviation was on walks held out, and the sha256 of the ONN
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,8 @@ class MtlocModel:
 
     def predict(self, wifi: F32, imu: F32, mag: F32) -> F64:
         """Places (B,2) in metres of windows wifi (B,A), imu (B,10,2), mag (B,10,1)."""
+        if not len(wifi):  # onnxruntime ends the process over an LSTM's empty batch
+            return np.zeros((0, 2))
         (unit,) = self._session.run(["xy"], {"wifi": wifi, "imu": imu, "mag": mag})
         return self._origin + np.asarray(unit, np.float64) * self._size
 
@@ -126,8 +129,12 @@ def file_and_card(path: str | Path) -> tuple[bytes, dict[str, Any]]:
     try:
         card = card_in(told, FORMAT, "a positioning model")
         require(card, NEEDED, str(told))
+        _require_fields(card)
+        hearing_in(card)
     except NotCard as error:
         raise ModelError(str(error)) from error
+    except ModelError as error:
+        raise ModelError(f"{told}: {error}") from error
     if hashlib.sha256(content).hexdigest() != card["sha256"]:
         raise ModelError(f"{path} is not the file its card describes (sha256 differs): take both from one training")
     return content, card
@@ -147,9 +154,31 @@ def hearing_in(card: Mapping[str, Any]) -> Hearing:
     if not isinstance(said, Mapping) or not set(said) <= set(Hearing._fields):
         raise ModelError(f"the card's hearing is {said!r}, where a table of {', '.join(Hearing._fields)} belongs")
     for key, value in said.items():
-        if not isinstance(value, int | float) or not 0 <= value < 1e6:
-            raise ModelError(f"the card's hearing.{key} is {value!r}: it must be a number, 0 or more")
+        if not _is_number(value) or not 0 <= value < 1e6 or (key == "power" and value == 0):
+            least = "more than 0" if key == "power" else "0 or more"
+            raise ModelError(f"the card's hearing.{key} is {value!r}: it must be a number, {least}")
     return Hearing(**said)
+
+
+def _require_fields(card: Mapping[str, Any]) -> None:
+    """Raises ModelError where a field that running the model needs is of another kind."""
+    bssids, ranges, box, sd_m = card["bssids"], card["ranges"], card["box"], card["sd_m"]
+    if not isinstance(bssids, list) or not all(isinstance(each, str) for each in bssids):
+        raise ModelError("bssids must be a list of texts")
+    if not _are_numbers(box, 4) or not (box[2] > 0 and box[3] > 0):
+        raise ModelError(f"box is {box!r}: it must be x, y, width and height, four numbers in m, the last two above 0")
+    if not isinstance(ranges, dict) or not all(_are_numbers(ranges.get(name), 2) for name in SENSORS):
+        raise ModelError(f"ranges must hold two numbers for each of {', '.join(SENSORS)}")
+    if not isinstance(sd_m, dict) or "all" not in sd_m or not all(_is_number(sd) and sd > 0 for sd in sd_m.values()):
+        raise ModelError('sd_m must hold "all", and numbers of metres above 0')
+
+
+def _are_numbers(value: Any, count: int) -> bool:
+    return isinstance(value, list) and len(value) == count and all(map(_is_number, value))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def card_path(path: str | Path) -> Path:

@@ -4,7 +4,8 @@ ONNX orders an LSTM's gates input, output, forget, cell and keeps both biases in
 forget, cell, output. Slow; for checks, and to take a motion branch out of a deployed model.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +28,21 @@ def weights_of(content: bytes) -> dict[str, F32]:
         graph = onnx.load_from_string(content).graph
     except Exception as error:  # protobuf's errors share no base with any other
         raise ValueError(f"this is no ONNX file, or a damaged one ({error})") from error
-    held = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
+    try:
+        found = _found(graph, numpy_helper.to_array)
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise ValueError("this is no exported MTLoc network: another graph is in it") from error
+    if len(found) != 14:
+        raise ValueError(f"this is no exported MTLoc network: {len(found)} of its 14 arrays are in it")
+    return found
+
+
+def _found(graph: Any, array: Callable[[Any], F32]) -> dict[str, F32]:
+    """Those of the arrays that the graph has, by their names here."""
+    held = {each.name: array(each) for each in graph.initializer}
     for node in graph.node:  # the exporter stacks an LSTM's weights by nodes of constants at times
         if node.op_type == "Constant":
-            held[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
+            held[node.output[0]] = array(node.attribute[0].t)
         elif node.op_type == "Identity" and node.input[0] in held:  # equal arrays are kept once
             held[node.output[0]] = held[node.input[0]]
     recurrent = [node for node in graph.node if node.op_type == "LSTM"]
@@ -44,8 +56,6 @@ def weights_of(content: bytes) -> dict[str, F32]:
         w, r, b = (held[name][0] for name in node.input[1:4])
         part = "imu" if w.shape[1] == 2 else "mag"
         found.update({f"{part}.w": w, f"{part}.r": r, f"{part}.b": b})
-    if len(found) != 14:
-        raise ValueError(f"this is no exported MTLoc network: {len(found)} of its 14 arrays are in it")
     return found
 
 

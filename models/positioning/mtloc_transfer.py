@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .mtloc_network import WIDTH, Mtloc, dense
-from .mtloc_training import Box, Recipe, box_of, descend, disturbed, loss, tensor, unit
+from .mtloc_training import Box, Recipe, descend, disturbed, loss, tensor, unit
 from .mtloc_windows import Windows
 
 F64 = NDArray[np.float64]
@@ -59,10 +59,10 @@ def heard_of(windows: Windows, box: Box) -> Heard:
     return Heard(tensor(at), float(sums[sums > 0].mean()) if (sums > 0).any() else 1.0)
 
 
-def pretrain_whole(windows: Windows, held: Windows | None, recipe: Recipe) -> Placed:
-    """The network trained on a source floor's windows; held: those to stop by."""
+def pretrain_whole(windows: Windows, held: Windows | None, box: Box, recipe: Recipe) -> Placed:
+    """The network trained on a source floor's windows; held: those to stop by; box: of its places."""
     torch.manual_seed(recipe.seed)
-    network, box = Placed(), box_of(windows.place_m)
+    network = Placed()
     heard, parts = heard_of(windows, box), [tensor(part) for part in (windows.wifi, windows.imu, windows.mag)]
 
     def predict(rows: Tensor) -> Tensor:

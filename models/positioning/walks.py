@@ -6,6 +6,7 @@ training and the validation part would leak (neighbouring windows share nine ten
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from ..radiomap.maps import FingerprintMap
 from .agreement import agreeing
 
 F64 = NDArray[np.float64]
+T = TypeVar("T")
 MERGED_S = 4.5  # a fingerprint takes in the walk's scans this long before and after it: one scan hears half of what is
 MERGED_DECAY_S = 2.0
 
@@ -100,10 +102,11 @@ def merged(scans: Sequence[dict[str, float]], weights: Sequence[float]) -> dict[
     return {bssid: s / w for bssid, (s, w) in total.items()}
 
 
-def split(walks: Sequence[Walk], share: float, seed: int) -> tuple[list[Walk], list[Walk]]:
-    """Walks to train on and walks held out (`share` of them, at least one), drawn by the seed, both in their order."""
+def split(walks: Sequence[T], share: float, seed: int) -> tuple[list[T], list[T]]:
+    """Walks (or what stands for them) to train on and such held out (`share` of them, at least one), drawn by the seed,
+    both in their order. Raises WalkError for fewer than two."""
     if len(walks) < 2:
-        raise WalkError(f"{len(walks)} walk is too few: one at least is trained on and another held out")
+        raise WalkError(f"{len(walks)} of the walks is left to split, too few: one is trained on and another held out")
     order = np.random.default_rng(seed).permutation(len(walks))
     held = set(order[: max(1, round(share * len(walks)))].tolist())
     if len(held) == len(walks):
