@@ -32,10 +32,11 @@ def run(module: str, config: NodeConfig) -> None:
     """Be the process `config.name`: import `module` (a node, absolute name) and run its main(config, stop)."""
     stop = threading.Event()
     _obey_signals(stop)
-    _die_with_parents(config.name)
     os.dup2(2, 1)  # standard output belongs to the command, for its --json
     try:
+        _die_with_parents(config.name)
         import_module(module).main(config, stop)
+        _send_the_last()
     except (DeviceRefused, SiteError) as error:
         _complain(config, error)
         _leave(EXIT_REFUSED)
@@ -73,6 +74,14 @@ def _die_with_parents(name: str) -> None:
 def _end_after(supervisor: BaseProcess) -> None:
     supervisor.join()
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _send_the_last() -> None:
+    """A fork ends at once, where an interpreter takes its time to be torn down, in which ZeroMQ sent what a node had
+    published last; so wait for it here."""
+    import zmq
+
+    zmq.Context.instance().destroy(linger=500)  # ms
 
 
 def _complain(config: NodeConfig, error: Exception) -> None:

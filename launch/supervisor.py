@@ -5,6 +5,7 @@ longer; five crashes in 60 s and it is given up, loudly, while the others go on.
 (child.EXIT_REFUSED) is tried again every 10 s and never given up.
 """
 
+import contextlib
 import os
 import signal
 import sys
@@ -145,14 +146,15 @@ class Supervisor:
                 if handle.exitcode is None:
                     self._say(f"{name} did not stop within {child.GRACE_S} s and was killed")
                     _signal(handle, signal.SIGKILL)
-                    handle.join()
+                    handle.join(child.GRACE_S)  # no longer: a fork is reaped by the server, which may hang itself
         for slot in self._slots:
             slot.handle = None
 
 
 def _signal(handle: Handle, number: int) -> None:
     if handle.pid and handle.exitcode is None:
-        os.kill(handle.pid, number)
+        with contextlib.suppress(ProcessLookupError):  # it has just ended, and the server tells so in a moment
+            os.kill(handle.pid, number)
 
 
 def _how(status: int) -> str:

@@ -261,7 +261,7 @@ def _socket(bus: Bus, kind: int) -> zmq.Socket[bytes]:
     made = zmq.Context.instance().socket(kind)
     made.setsockopt(zmq.LINGER, 0)
     made.setsockopt(zmq.RECONNECT_IVL, 100)
-    made.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
+    made.setsockopt(zmq.RECONNECT_IVL_MAX, 200)  # who comes before the hub must not miss its first second
     made.setsockopt(zmq.HEARTBEAT_IVL, 2000)  # notices a peer whose machine went away without a word
     made.setsockopt(zmq.HEARTBEAT_TIMEOUT, 6000)
     made.setsockopt(zmq.MAXMSGSIZE, MAX_BODY_BYTES)

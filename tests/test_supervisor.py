@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import zmq
 from whowhere.launch.child import EXIT_REFUSED
 from whowhere.launch.memory import descendants, memory_by_process
 from whowhere.launch.processes import Process
@@ -46,6 +47,25 @@ TINY_NODES = {
     """,
     "broken": """
         raise RuntimeError("built for another numpy")
+    """,
+    "chatty": """
+        print("imported, as many a library says")
+        def main(config, stop):
+            open(f"{config.run_dir}/{config.name}.up", "a").write("x")
+            stop.wait()
+    """,
+    "ending": """
+        import time
+        import zmq
+        def main(config, stop):
+            socket = zmq.Context.instance().socket(zmq.PUB)
+            socket.setsockopt(zmq.LINGER, 500)  # as a Publisher
+            socket.setsockopt(zmq.SNDHWM, 0)
+            socket.connect(open(f"{config.run_dir}/address").read())
+            time.sleep(0.5)
+            for _ in range(3000):
+                socket.send(bytes(1000))
+            socket.close()
     """,
 }
 
@@ -253,8 +273,8 @@ def test_an_error_is_one_sentence_and_its_trace_is_kept(tiny, tmp_path: Path, no
     assert out == "", "a node wrote to the command's standard output"
 
 
-def supervised(folder: Path, *nodes: str) -> subprocess.Popen[str]:
-    """A program that runs these of the tiny nodes in `folder`."""
+def supervised(folder: Path, *nodes: str, cwd: Path | None = None) -> subprocess.Popen[str]:
+    """A program that runs these of the tiny nodes in `folder`; cwd: from where."""
     script = folder / "supervising.py"
     script.write_text(
         textwrap.dedent("""
@@ -282,6 +302,7 @@ def supervised(folder: Path, *nodes: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(folder)},  # the fork server imports from there, too
     )
 
@@ -310,12 +331,51 @@ def test_a_killed_fork_server_takes_its_processes_along_and_all_come_back(tiny, 
 
 @pytest.mark.system
 def test_a_module_that_brings_the_fork_server_down_costs_the_others_nothing(tiny, tmp_path: Path):
-    parent = supervised(tmp_path, "patient", "broken")
+    parent = supervised(tmp_path, "patient", "failing", "faulty", "broken")
     appears(tmp_path / "patient.up")
     appears(tmp_path / "broken.crash")
     parent.send_signal(signal.SIGINT)
     _, said = parent.communicate(timeout=15)
     assert "built for another numpy" in said
+    assert said.count("Traceback") <= 2, "the server was brought down again for every row"
+
+
+@pytest.mark.system
+def test_nothing_is_imported_from_the_current_folder_and_nothing_printed_reaches_the_output(tiny, tmp_path: Path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for name in ("tiny_chatty.py", "serial.py"):
+        (elsewhere / name).write_text(f"open({str(elsewhere / 'imported')!r}, 'w')")
+    parent = supervised(tmp_path, "chatty", cwd=elsewhere)
+    appears(tmp_path / "chatty.up")
+    parent.send_signal(signal.SIGINT)
+    out, said = parent.communicate(timeout=15)
+    assert not (elsewhere / "imported").exists()
+    assert out == ""
+    assert said.count("imported, as many a library says") == 1
+
+
+@pytest.mark.system
+def test_what_a_node_publishes_last_is_sent(tiny, tmp_path: Path):
+    with zmq.Context() as context, context.socket(zmq.SUB) as listener:
+        listener.setsockopt(zmq.RCVHWM, 0)
+        listener.subscribe(b"")
+        port = listener.bind_to_random_port("tcp://127.0.0.1")
+        (tmp_path / "address").write_text(f"tcp://127.0.0.1:{port}")
+        supervisor = Supervisor([tiny("ending")], say=lambda _: None)
+        heard = 0
+
+        def has_ended() -> bool:
+            nonlocal heard
+            while listener.poll(0):
+                listener.recv()
+                heard += 1
+            return not supervisor.is_busy
+
+        wait_for(has_ended, supervisor)
+        time.sleep(0.5)
+        has_ended()
+    assert heard == 3000
 
 
 def test_no_node_starts_a_thread_by_being_imported():

@@ -76,7 +76,7 @@ def _play(args: argparse.Namespace) -> int:
             progress = _Progress(health)
             supervisor.run(stop, lambda: _tick(supervisor, page, heart, progress))
         progress.done()
-    if progress.played == 0:
+    if not progress.played:
         raise LaunchError(f"{args.file}: no sensor said anything after --start {args.start:g}; nothing was played")
     return 1 if supervisor.given_up else 0
 
@@ -128,9 +128,9 @@ class _Progress:
         print(start + (self._words(self._last) if self._last else "nothing was played"), file=sys.stderr)
 
     @property
-    def played(self) -> int | None:
-        """How many messages, None where the player never said."""
-        return self._last.counters.get("messages") if self._last and self._last.state == "stopped" else None
+    def played(self) -> int:
+        """How many messages, as the player last said."""
+        return self._last.counters.get("messages", 0) if self._last else 0
 
     def _words(self, health: Health) -> str:
         told = {name: n for name, n in health.counters.items() if name == "messages" or (n and name != "sent")}
