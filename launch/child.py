@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 
 from ..drivers.errors import DeviceRefused
+from ..nodes import bus
 from ..nodes.node import NodeConfig
 from ..sitefile import SiteError
 from .errors import in_one_sentence
@@ -36,7 +37,7 @@ def run(module: str, config: NodeConfig) -> None:
     try:
         _die_with_parents(config.name)
         import_module(module).main(config, stop)
-        _send_the_last()
+        bus.send_the_last()
     except (DeviceRefused, SiteError) as error:
         _complain(config, error)
         _leave(EXIT_REFUSED)
@@ -74,14 +75,6 @@ def _die_with_parents(name: str) -> None:
 def _end_after(supervisor: BaseProcess) -> None:
     supervisor.join()
     os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _send_the_last() -> None:
-    """A fork ends at once, where an interpreter takes its time to be torn down, in which ZeroMQ sent what a node had
-    published last; so wait for it here."""
-    import zmq
-
-    zmq.Context.instance().destroy(linger=500)  # ms
 
 
 def _complain(config: NodeConfig, error: Exception) -> None:

@@ -33,6 +33,7 @@ from .reach import BusError as BusError
 from .reach import keygen as keygen
 
 QUEUE = 1000  # messages a socket holds before it drops, about ten seconds of a busy site
+LINGER_MS = 500  # how long what was published last may take to be sent
 FOLLOWED_TOPICS = 20_000  # whose sequence numbers a subscriber follows; the topic of a visitor long gone goes first
 
 
@@ -62,7 +63,7 @@ class Publisher:
         self._socket.set_hwm(queue)
         self._socket.setsockopt(zmq.XPUB_NODROP, 1)  # a full queue is then an error that can be counted
         self._socket.setsockopt(zmq.IMMEDIATE, 1)  # what a dead hub did not get is not delivered late to the next
-        self._socket.setsockopt(zmq.LINGER, 500)
+        self._socket.setsockopt(zmq.LINGER, LINGER_MS)
         self._socket.connect(endpoint(bus, PUBLISHERS))
 
     def publish(self, message: Message) -> None:
@@ -235,6 +236,12 @@ class Service:
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def send_the_last() -> None:
+    """Close all this process has open and wait, half a second at most, until what was published last is sent: a fork
+    ends at once, where a whole interpreter takes long enough to be torn down."""
+    zmq.Context.instance().destroy(linger=LINGER_MS)
 
 
 def snapshot(bus: Bus, prefixes: Sequence[str] = (), timeout_s: float = 2.0) -> list[Received]:
