@@ -18,7 +18,6 @@ from pathlib import Path
 from types import FrameType
 
 from ..drivers.errors import DeviceRefused
-from ..nodes import bus
 from ..nodes.node import NodeConfig
 from ..sitefile import SiteError
 from .errors import in_one_sentence
@@ -37,7 +36,7 @@ def run(module: str, config: NodeConfig) -> None:
     try:
         _die_with_parents(config.name)
         import_module(module).main(config, stop)
-        bus.send_the_last()
+        _send_the_last()
     except (DeviceRefused, SiteError) as error:
         _complain(config, error)
         _leave(EXIT_REFUSED)
@@ -75,6 +74,12 @@ def _die_with_parents(name: str) -> None:
 def _end_after(supervisor: BaseProcess) -> None:
     supervisor.join()
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _send_the_last() -> None:
+    from ..nodes.bus import send_the_last  # no node does without it, but whoever imports this module may
+
+    send_the_last()
 
 
 def _complain(config: NodeConfig, error: Exception) -> None:
