@@ -152,6 +152,7 @@ export class Plan {
     for (const one of shown) {
       const width = one.drawn.write(one.person, one.look, people);
       const { side, box } = labelPlace({ x: one.x, y: one.y, side: one.drawn.side }, width, this.size, dots, labels);
+      one.drawn.label.style.transition = one.drawn.side ? "" : "none"; // measured, a new one was drawn in the corner
       one.drawn.side = side;
       if (width) labels.push(box);
       one.drawn.label.style.transform = `translate(${box[0]}px, ${box[1]}px)`;
