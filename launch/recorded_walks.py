@@ -3,7 +3,8 @@
 import hashlib
 import tarfile
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import count
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -21,15 +22,12 @@ def walks_in(paths: Sequence[str | Path]) -> list[Walk]:
     where no walk has two way points."""
     walks: list[Walk] = []
     with tempfile.TemporaryDirectory() as folder:
-        files = [each for n, path in enumerate(map(Path, paths)) for each in _files(path, Path(folder) / str(n))]
-        once = {
-            hashlib.sha256(each.read_bytes()).digest(): each for each in reversed(files)
-        }  # an archive and its folder
-        taken: dict[str, int] = {}
-        for path in reversed(once.values()):
-            walk = _read(path)
-            taken[walk.name] = taken.get(walk.name, 0) + 1
-            walks.append(walk if taken[walk.name] == 1 else _named(f"{walk.name}-{taken[walk.name]}", walk))
+        once: dict[bytes, Path] = {}  # by content: an archive may lie beside the folder it was made of
+        for number, given in enumerate(map(Path, paths)):
+            for path in _files(given, Path(folder) / str(number)):
+                once.setdefault(_digest(path), path)
+        for walk in map(_read, once.values()):
+            walks.append(_named(walk, {each.name for each in walks}))
     usable = [walk for walk in walks if len(walk.waypoint_t_ns) >= 2]
     if not usable:
         raise LaunchError(f"{', '.join(map(str, paths))}: none of {len(walks)} walks has two way points to learn from")
@@ -62,7 +60,18 @@ def _read(path: Path) -> Walk:
     return Walk(walk.name, walk.batches, walk.waypoint_t_ns, walk.waypoint_m)
 
 
-def _named(name: str, walk: Walk) -> Walk:
-    """The walk as another phone's: 1.txt of Monday and 1.txt of Tuesday are two."""
+def _digest(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError as error:
+        raise LaunchError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _named(walk: Walk, taken: Collection[str]) -> Walk:
+    """The walk under a name that is not taken, as another phone's: 1.txt of Monday and 1.txt of Tuesday are two."""
+    if walk.name not in taken:
+        return walk
+    name = next(name for n in count(2) if (name := f"{walk.name}-{n}") not in taken)
     batches = tuple(replace(batch, source=name) for batch in walk.batches)
     return Walk(name, batches, walk.waypoint_t_ns, walk.waypoint_m)

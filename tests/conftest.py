@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from tiny_nodes import tiny as tiny
 from whowhere.launch.site_files import load_site
 from whowhere.sitefile import Site
 

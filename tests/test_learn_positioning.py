@@ -140,14 +140,15 @@ def test_walks_of_one_name_are_several_and_one_given_twice_is_one(site: Path, tm
 
     from whowhere.launch.recorded_walks import walks_in
 
-    for day, walk in (("monday", "0"), ("tuesday", "1")):
+    for day, walk, name in (("monday", "0", "walk"), ("tuesday", "1", "walk"), ("wednesday", "2", "walk-2")):
         (tmp_path / day).mkdir()
-        shutil.copy(site / "walks" / f"{walk}.txt", tmp_path / day / "walk.txt")
+        shutil.copy(site / "walks" / f"{walk}.txt", tmp_path / day / f"{name}.txt")
     with tarfile.open(tmp_path / "both.tar.xz", "w:xz") as archive:
         archive.add(tmp_path / "monday", "monday")
-    walks = walks_in([tmp_path / "monday", tmp_path / "tuesday", tmp_path / "both.tar.xz", tmp_path / "monday"])
-    assert [walk.name for walk in walks] == ["walk", "walk-2"]
-    assert [{batch.source for batch in walk.batches} for walk in walks] == [{"walk"}, {"walk-2"}]
+    days = [tmp_path / day for day in ("monday", "tuesday", "both.tar.xz", "monday", "wednesday")]
+    walks = walks_in(days)
+    assert [walk.name for walk in walks] == ["walk", "walk-2", "walk-2-2"]
+    assert [{batch.source for batch in walk.batches} for walk in walks] == [{"walk"}, {"walk-2"}, {"walk-2-2"}]
 
 
 def test_the_branch_is_carried_both_ways(site: Path):

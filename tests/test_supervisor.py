@@ -7,81 +7,15 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import zmq
+from tiny_nodes import SITE, appears, is_alive, supervised, wait_for
 from whowhere.launch.child import EXIT_REFUSED
 from whowhere.launch.memory import descendants, memory_by_process
 from whowhere.launch.processes import Process
 from whowhere.launch.supervisor import BACKOFF_S, BUDGET, REFUSED_RETRY_S, Supervisor
 from whowhere.nodes.node import NodeConfig
-from whowhere.sitefile import Area, Site
-
-SITE = Site(name="tiny", area=Area(x_m=(0, 1), y_m=(0, 1)))
-
-TINY_NODES = {
-    "patient": """
-        def main(config, stop):
-            open(f"{config.run_dir}/{config.name}.up", "a").write("x")
-            stop.wait()
-            open(f"{config.run_dir}/order", "a").write(config.name + "\\n")
-    """,
-    "deaf": """
-        import time
-        def main(config, stop):
-            open(f"{config.run_dir}/{config.name}.up", "a").write("x")
-            while True:
-                time.sleep(1)
-    """,
-    "failing": """
-        from whowhere.drivers.errors import DeviceLost
-        def main(config, stop):
-            raise DeviceLost("/dev/ttyUSB0 went away; plug it in again")
-    """,
-    "faulty": """
-        def main(config, stop):
-            print("not for the command's output")
-            return {}["missing"]
-    """,
-    "broken": """
-        raise RuntimeError("built for another numpy")
-    """,
-    "chatty": """
-        print("imported, as many a library says")
-        def main(config, stop):
-            open(f"{config.run_dir}/{config.name}.up", "a").write("x")
-            stop.wait()
-    """,
-    "ending": """
-        import time
-        import zmq
-        def main(config, stop):
-            socket = zmq.Context.instance().socket(zmq.PUB)
-            socket.setsockopt(zmq.LINGER, 500)  # as a Publisher
-            socket.setsockopt(zmq.SNDHWM, 0)
-            socket.connect(open(f"{config.run_dir}/address").read())
-            time.sleep(0.5)
-            for _ in range(3000):
-                socket.send(bytes(1000))
-            socket.close()
-    """,
-}
-
-
-@pytest.fixture
-def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Process]:
-    """A function that makes a row of one of the tiny nodes above."""
-    for name, text in TINY_NODES.items():
-        (tmp_path / f"tiny_{name}.py").write_text(textwrap.dedent(text))
-    monkeypatch.syspath_prepend(str(tmp_path))  # spawn hands sys.path on to the children
-
-    def row(node: str, name: str = "", stage: int = 1) -> Process:
-        config = NodeConfig(name=name or node, site=SITE, run_dir=str(tmp_path))
-        return Process(name=name or node, module=f"tiny_{node}", config=config, stage=stage)
-
-    return row
 
 
 class Pretend:
@@ -182,16 +116,6 @@ def test_a_refused_device_is_tried_again_for_ever_but_slowly():
     assert "needs a person" in said[0]
 
 
-def wait_for(condition: Callable[[], bool], supervisor: Supervisor, within_s: float = 10.0) -> float:
-    """Reconcile until the condition holds; how long it took."""
-    start = time.monotonic()
-    while not condition():
-        supervisor.reconcile()
-        time.sleep(0.02)
-        assert time.monotonic() - start < within_s, "waited too long"
-    return time.monotonic() - start
-
-
 @pytest.mark.system
 def test_a_killed_process_is_back_within_five_seconds_and_stop_leaves_none(tiny, tmp_path: Path):
     up = tmp_path / "patient.up"
@@ -273,131 +197,6 @@ def test_an_error_is_one_sentence_and_its_trace_is_kept(tiny, tmp_path: Path, no
     assert out == "", "a node wrote to the command's standard output"
 
 
-def supervised(folder: Path, *nodes: str, cwd: Path | None = None) -> subprocess.Popen[str]:
-    """A program that runs these of the tiny nodes in `folder`; cwd: from where."""
-    script = folder / "supervising.py"
-    script.write_text(
-        textwrap.dedent("""
-            import sys
-            from pathlib import Path
-            from whowhere.launch.processes import Process
-            from whowhere.launch.running import stop_on_signals
-            from whowhere.launch.supervisor import Supervisor
-            from whowhere.nodes.node import NodeConfig
-            from whowhere.sitefile import Area, Site
-
-            if __name__ == "__main__":
-                here = str(Path(__file__).parent)
-                site = Site(name="tiny", area=Area(x_m=(0, 1), y_m=(0, 1)))
-                rows = [
-                    Process(name=n, module=f"tiny_{n}", config=NodeConfig(name=n, site=site, run_dir=here))
-                    for n in sys.argv[1:]
-                ]
-                Supervisor(rows).run(stop_on_signals())
-        """)
-    )
-    return subprocess.Popen(
-        [sys.executable, str(script), *nodes],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(folder)},  # the fork server imports from there, too
-    )
-
-
-def appears(path: Path) -> None:
-    deadline = time.monotonic() + 15
-    while not path.exists():
-        time.sleep(0.05)
-        assert time.monotonic() < deadline, f"no {path.name} within 15 s"
-
-
-@pytest.mark.system
-def test_a_killed_fork_server_takes_its_processes_along_and_all_come_back(tiny, tmp_path: Path):
-    up = tmp_path / "patient.up"
-    supervisor = Supervisor([tiny("patient")], say=lambda _: None)
-    wait_for(up.exists, supervisor)
-    first = supervisor.pids["patient"]
-    server = next(pid for pid in descendants(os.getpid()) if first in descendants(pid)[1:] and pid != os.getpid())
-    os.kill(server, signal.SIGKILL)
-    wait_for(lambda: up.read_text() == "xx", supervisor)
-    wait_for(lambda: not is_alive(first), supervisor)
-    assert (tmp_path / "order").read_text() == "patient\n", "it was not asked to stop"
-    assert supervisor.restarts == {"patient": 1}
-    supervisor.stop()
-
-
-@pytest.mark.system
-def test_a_module_that_brings_the_fork_server_down_costs_the_others_nothing(tiny, tmp_path: Path):
-    parent = supervised(tmp_path, "patient", "failing", "faulty", "broken")
-    appears(tmp_path / "patient.up")
-    appears(tmp_path / "broken.crash")
-    parent.send_signal(signal.SIGINT)
-    _, said = parent.communicate(timeout=15)
-    assert "built for another numpy" in said
-    assert said.count("Traceback") <= 2, "the server was brought down again for every row"
-
-
-@pytest.mark.system
-def test_nothing_is_imported_from_the_current_folder_and_nothing_printed_reaches_the_output(tiny, tmp_path: Path):
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    for name in ("tiny_chatty.py", "serial.py"):
-        (elsewhere / name).write_text(f"open({str(elsewhere / 'imported')!r}, 'w')")
-    parent = supervised(tmp_path, "chatty", cwd=elsewhere)
-    appears(tmp_path / "chatty.up")
-    parent.send_signal(signal.SIGINT)
-    out, said = parent.communicate(timeout=15)
-    assert not (elsewhere / "imported").exists()
-    assert out == ""
-    assert said.count("imported, as many a library says") == 1
-
-
-@pytest.mark.system
-def test_what_a_node_publishes_last_is_sent(tiny, tmp_path: Path):
-    with zmq.Context() as context, context.socket(zmq.SUB) as listener:
-        listener.setsockopt(zmq.RCVHWM, 0)
-        listener.subscribe(b"")
-        port = listener.bind_to_random_port("tcp://127.0.0.1")
-        (tmp_path / "address").write_text(f"tcp://127.0.0.1:{port}")
-        supervisor = Supervisor([tiny("ending")], say=lambda _: None)
-        heard = 0
-
-        def has_ended() -> bool:
-            nonlocal heard
-            while listener.poll(0):
-                listener.recv()
-                heard += 1
-            return not supervisor.is_busy
-
-        wait_for(has_ended, supervisor)
-        time.sleep(0.5)
-        has_ended()
-    assert heard == 3000
-
-
-def test_no_node_starts_a_thread_by_being_imported():
-    """A thread of the fork server would be missing in its forks. (OpenBLAS starts its own anew after a fork.)"""
-    probe = """
-        import os, pkgutil
-        from importlib import import_module
-        from whowhere import nodes
-        for found in pkgutil.walk_packages(nodes.__path__, "whowhere.nodes."):
-            import_module(found.name)
-        print(len(os.listdir("/proc/self/task")))
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(probe)],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
-    )
-    assert done.stdout == "1\n"
-
-
 @pytest.mark.system
 def test_no_process_outlives_a_killed_supervisor(tiny, tmp_path: Path):
     """Even kill -9 of the supervisor, even a node that does not listen (ended by its own alarm)."""
@@ -412,13 +211,6 @@ def test_no_process_outlives_a_killed_supervisor(tiny, tmp_path: Path):
     while any(is_alive(pid) for pid in family):
         time.sleep(0.1)
         assert time.monotonic() < deadline, [Path(f"/proc/{p}/comm").read_text() for p in family if is_alive(p)]
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def test_run_ends_when_everything_has_finished():

@@ -49,9 +49,8 @@ def _one(source: Sequence[Walk], target: Sequence[Walk], seed: int, epochs: int)
     recipe = replace(SHIPPED, epochs=epochs, seed=seed)
     windows = windows_of(fitted, bssids, ranges, STRIDE_S, hearing=recipe.hearing)
     judged = windows_of(held, bssids, ranges, 1.0, hearing=recipe.hearing)
-    if not (len(windows.walk) and len(judged.walk)):
-        raise WalkError("the walks have no sample of a sensor between their way points: do both keep the same time?")
     box = training.box_of(windows.place_m)
+    training.box_of(judged.place_m)  # refuses walks that leave nothing to judge by
     motion = motion_of(source, recipe)
     part = windows.take(windows.walk < max(1, round(PART * len(fitted))))
     as_long = replace(recipe, epochs=round(epochs * len(windows.walk) / max(len(part.walk), 1)))

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from .mtloc_network import MotionOnly, Mtloc, transfer
 from .mtloc_windows import AS_PRINTED, Hearing, Windows
+from .walks import WalkError
 
 F64 = NDArray[np.float64]
 
@@ -59,7 +60,9 @@ Box = tuple[float, float, float, float]
 
 
 def box_of(place_m: F64) -> Box:
-    """x0, y0, sx, sy (m) of the places (n,2): what the labels are scaled by."""
+    """x0, y0, sx, sy (m) of the places (n,2): what the labels are scaled by. Raises WalkError without a place."""
+    if not len(place_m):
+        raise WalkError("the walks have no sample of a sensor between their way points: do both keep the same time?")
     low, high = place_m.min(axis=0), place_m.max(axis=0)
     size = np.maximum(high - low, 1.0)
     return float(low[0]), float(low[1]), float(size[0]), float(size[1])
