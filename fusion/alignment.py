@@ -17,8 +17,9 @@ from scipy.optimize import least_squares
 from ..messages import CameraFrame, RadarFrame
 from ..sitefile import Area, Detector, Pinhole, Pose, Radar
 from .association import match
-from .detections import FOOT_SD, PERSON_HEIGHT_M, PERSON_HEIGHT_SD_M, SIDE_SD, RadarView
+from .detections import FOOT_SD, PERSON_HEIGHT_M, PERSON_HEIGHT_SD_M, SIDE_SD
 from .geometry import Floats, floor_map, project
+from .radar_view import RadarView
 from .tracks import Tracker
 
 PARAMETERS = ("x_m", "y_m", "height_m", "yaw_deg", "tilt_deg", "roll_deg", "offset_s")
@@ -83,7 +84,8 @@ def walks(frames: Iterable[RadarFrame], radar: Radar, area: Area) -> list[Walk]:
     view, tracker = RadarView(radar, area), Tracker()
     rows: dict[int, list[tuple[int, Floats]]] = {}
     for frame in frames:
-        tracker.update(view.detections(frame))
+        tracker.advance(frame.t_ns)
+        tracker.update(view.detections(frame, tracker.expected()))
         for row in np.flatnonzero(tracker.confirmed & (tracker.seen_ns == frame.t_ns)):
             rows.setdefault(int(tracker.number[row]), []).append((frame.t_ns, tracker.mean[row].copy()))
     found = []

@@ -1,7 +1,5 @@
-"""From one sensor message to positions on the floor with covariance: what the tracker is updated with.
-
-Cameras give foot points whose range error grows with distance; radars give clusters or the firmware's own
-targets with a polar error. Nothing here remembers anything.
+"""From one sensor's frame to positions on the floor with covariance: what the tracker is updated with; and cameras,
+which give foot points whose range error grows with distance. Radars have `radar_view`. Nothing here remembers anything.
 """
 
 from collections.abc import Callable
@@ -10,8 +8,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ..messages import CameraFrame, RadarFrame
-from ..sitefile import Area, Camera, Pinhole, Radar
+from ..messages import CameraFrame
+from ..sitefile import Area, Camera, Pinhole
 from .geometry import (
     Floats,
     FloorMap,
@@ -20,7 +18,6 @@ from .geometry import (
     heights_above,
     pixels_of,
     pushed_covariance,
-    radar_to_site,
 )
 from .looks import HISTOGRAM
 
@@ -35,14 +32,7 @@ OUTSIDE_M = 1.0  # how far outside the floor plan a detection may lie
 MAX_BOXES = 100  # of a frame: more people than an image shows; a step's cost grows faster than their number
 MAX_BOX_SIZE = 2.0  # of the image's: beyond it no person
 
-CAMERA_WEIGHT, RADAR_WEIGHT = 1.0, 0.4  # a radar frame comes more often and has more ghosts
-
-CLUSTER_M = 0.55  # points of one body lie closer than this to one another
-CLUSTER_POINTS = 3
-MOVING_M_S = 0.1  # who stands still sways this much; a wall does not
-RADAR_RANGE_SD_M, RADAR_ANGLE_SD_RAD = 0.12, np.radians(3.0)
-BODY_DEPTH_M = 0.10  # the radar sees the near surface of a body, this far before its axis
-HEAD_ROOM_M = 2.4  # points above or below a person are ceiling, floor or ghosts
+CAMERA_WEIGHT = 1.0  # what one sighting counts towards believing that there is a body
 
 
 class Detections(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +43,8 @@ class Detections(msgspec.Struct, frozen=True, kw_only=True):
     known body is, and never begins one. loose: positions (N,2) and covariances (N,2,2) where the sensor misjudged a
     body's extent, as a box around its upper half does; None where it cannot. sees: of places (N,2), which the sensor
     would see a body at, somebody in front aside; None where that cannot be said, as for a radar and who stands still.
-    rows (N,): of a camera's boxes, those that these are; None for radars.
+    rows (N,): of a camera's boxes, those that these are; None for radars. receding: of a radar's bodies, the horizontal
+    part (N,2) of the unit vector from it to each, and how fast (N,) m/s each recedes along that vector (its Doppler).
     """
 
     source: str
@@ -66,9 +57,23 @@ class Detections(msgspec.Struct, frozen=True, kw_only=True):
     sees: Callable[[Floats], NDArray[np.bool_]] | None = None
     histogram: NDArray[np.float32] | None = None
     rows: NDArray[np.intp] | None = None
+    receding: tuple[Floats, Floats] | None = None
 
     def __len__(self) -> int:
         return len(self.position)
+
+
+class Expected(msgspec.Struct, frozen=True):
+    """Bodies that are believed, their filters as predicted to a frame's time: mean (K,4), covariance (K,4,4)."""
+
+    mean: Floats
+    covariance: Floats
+
+    def __len__(self) -> int:
+        return len(self.mean)
+
+
+NOBODY = Expected(np.empty((0, 4)), np.empty((0, 4, 4)))
 
 
 class CameraView:
@@ -79,9 +84,9 @@ class CameraView:
         self._area = area
         self._to_floor: FloorMap = floor_map(camera.calibration)
 
-    def detections(self, frame: CameraFrame) -> Detections:
-        """Foot points of the boxes; those of no person's size, near the horizon or off the plan are left out, and so
-        are all but the surest MAX_BOXES."""
+    def detections(self, frame: CameraFrame, _: Expected = NOBODY) -> Detections:
+        """Foot points of the boxes, whoever is expected; those of no person's size, near the horizon or off the plan
+        are left out, and so are all but the surest MAX_BOXES."""
         width, height = self._camera.calibration.image_size
         scale = np.array([width / frame.image_size[0], height / frame.image_size[1]])
         boxes = frame.boxes.astype(np.float64) * np.tile(scale, 2)
@@ -95,7 +100,7 @@ class CameraView:
             position[cut], covariance[cut] = head[cut], spread[cut]
             surer = (spread.trace(axis1=1, axis2=2) < loose.trace(axis1=1, axis2=2)) | cut
             beside, loose = np.where(surer[:, None], head, position), np.where(surer[:, None, None], spread, loose)
-        kept = np.isfinite(covariance).all(axis=(1, 2)) & _inside(self._area, position)
+        kept = np.isfinite(covariance).all(axis=(1, 2)) & inside(self._area, position)
         kept &= np.where(np.isfinite(covariance), covariance, 0).trace(axis1=1, axis2=2) < MAX_RANGE_SD_M**2
         rows = rows[kept]
         histogram = frame.descriptors.get(HISTOGRAM)
@@ -159,66 +164,6 @@ class CameraView:
         return position, covariance + spread[:, :, None] * spread[:, None, :] + CALIBRATION_SD_M**2 * np.eye(2)
 
 
-class RadarView:
-    """One radar's geometry, ready for its frames."""
-
-    def __init__(self, radar: Radar, area: Area) -> None:
-        self._pose = radar.pose
-        self._area = area
-
-    def detections(self, frame: RadarFrame) -> Detections:
-        """Bodies in a frame: the firmware's targets where it tracks, else clusters of its points."""
-        if frame.targets is not None:
-            centres = frame.targets[:, 1:4].astype(np.float64)
-            score = np.maximum(frame.targets[:, 7].astype(np.float64), 0.1)
-            size = np.full(len(centres), 10.0)
-            moves = np.ones(len(centres), bool)
-        else:
-            centres, size, moves = self._clusters(frame.points.astype(np.float64))
-            score = size
-        where = radar_to_site(self._pose, centres)[:, :2]
-        origin = np.asarray(self._pose.position_m[:2])
-        outward = where - origin
-        distance = np.maximum(np.hypot(outward[:, 0], outward[:, 1]), 0.1)
-        outward = outward / distance[:, None]
-        where = where + BODY_DEPTH_M * outward
-        kept = _inside(self._area, where)
-        covariance = _polar_covariance(outward, distance, size)
-        return Detections(
-            source=frame.source,
-            t_ns=frame.t_ns,
-            position=where[kept],
-            covariance=covariance[kept],
-            score=score[kept],
-            weight=np.where(moves[kept], RADAR_WEIGHT, 0.0),
-        )
-
-    def _clusters(self, points: Floats) -> tuple[Floats, Floats, NDArray[np.bool_]]:
-        """Centres (M,3) in the sensor frame and sizes (M,) of point clusters at a person's height, and which move:
-        where the radar does not remove what stands still, walls and pillars are clusters too."""
-        heights = radar_to_site(self._pose, points[:, :3])[:, 2]
-        points = points[(heights > -0.5) & (heights < HEAD_ROOM_M)]
-        labels = cluster(points[:, :2], CLUSTER_M)
-        sizes = np.bincount(labels) if len(labels) else np.zeros(0, int)
-        large = np.flatnonzero(sizes >= CLUSTER_POINTS)
-        centres = np.array([points[labels == label, :3].mean(axis=0) for label in large]).reshape(-1, 3)
-        moves = np.array([np.abs(points[labels == label, 3]).max() >= MOVING_M_S for label in large], bool)
-        return centres, sizes[large].astype(np.float64), moves
-
-
-def cluster(points: Floats, reach: float) -> NDArray[np.intp]:
-    """Labels (N,) of the connected groups of points (N,2) in which neighbours lie closer than `reach` (m)."""
-    labels = np.arange(len(points))
-    if not len(points):
-        return labels
-    near = ((points[:, None, :] - points[None, :, :]) ** 2).sum(axis=2) < reach * reach
-    while True:
-        smallest = np.where(near, labels[None, :], len(points)).min(axis=1)
-        if (smallest == labels).all():
-            return np.unique(labels, return_inverse=True)[1]
-        labels = smallest
-
-
 def _surest(boxes: Floats, scores: NDArray[np.float32], largest: Floats) -> NDArray[np.intp]:
     """Rows of the boxes (N,4) of a positive size up to `largest` (width, height), in the frame's order: the
     MAX_BOXES with the best scores, of equal scores the first."""
@@ -226,19 +171,8 @@ def _surest(boxes: Floats, scores: NDArray[np.float32], largest: Floats) -> NDAr
     return np.sort(rows[np.argsort(-scores[rows], kind="stable")[:MAX_BOXES]])
 
 
-def _polar_covariance(outward: Floats, distance: Floats, size: Floats) -> Floats:
-    """Covariances (N,2,2): range error constant, lateral error growing with distance, both easing with points."""
-    share = 1 / np.sqrt(np.clip(size / 4, 1.0, 4.0))
-    along = (RADAR_RANGE_SD_M**2 + 0.08**2) * np.ones_like(distance)
-    across = (RADAR_ANGLE_SD_RAD * distance * share) ** 2 + 0.10**2
-    lateral = np.column_stack((-outward[:, 1], outward[:, 0]))
-    return (
-        outward[:, :, None] * outward[:, None, :] * along[:, None, None]
-        + lateral[:, :, None] * lateral[:, None, :] * across[:, None, None]
-    )
-
-
-def _inside(area: Area, position: Floats) -> NDArray[np.bool_]:
+def inside(area: Area, position: Floats) -> NDArray[np.bool_]:
+    """Which places (N,2) are on the plan, or not far from it; NaN is not."""
     with np.errstate(invalid="ignore"):
         return (
             (position[:, 0] > area.x_m[0] - OUTSIDE_M)

@@ -30,14 +30,15 @@ from . import state as packing
 from .carriers import Enrolled
 from .clocks import Clocks
 from .continuity import Continuity
-from .detections import CameraView, Detections, RadarView
-from .following import follow
+from .detections import CameraView, Detections, Expected
+from .following import follow, returning
 from .hearing import Hearing
 from .identities import Identities
 from .models import Models
 from .naming import Naming
 from .people import describe
 from .presence import Presence
+from .radar_view import RadarView
 from .recognition import Recognition
 from .reorder import LONGEST_WINDOW_NS, SECOND_NS, Reorder
 from .tracks import Tracker
@@ -56,7 +57,7 @@ class Engine:
         self.site_hash = sha256(site_as_json(site).encode()).hexdigest()[:16]
         self._enrolled = enrolled = Enrolled(site)
         cameras = {camera.id: CameraView(camera, site.area) for camera in site.cameras}
-        self._views: dict[str, Callable[[Any], Detections]] = {
+        self._views: dict[str, Callable[[Any, Expected], Detections]] = {
             **{f"camera/{name}": view.detections for name, view in cameras.items()},
             **{f"radar/{radar.id}": RadarView(radar, site.area).detections for radar in site.radars},
         }
@@ -120,8 +121,9 @@ class Engine:
         if detections is None:
             self._count(f"unknown:{frame.source}")
             return
-        seen = detections(frame)
-        self._tracker.update(seen)
+        self._tracker.advance(frame.t_ns)
+        seen = detections(frame, self._tracker.expected())
+        self._tracker.update(seen, partial(returning, self._tracker, self._continuity))
         self._follow_bodies()
         self._recognition.see(frame, seen, self._tracker)
 

@@ -37,6 +37,11 @@ def follow(
         recognition.part(number)
 
 
+def returning(tracker: Tracker, continuity: Continuity, born: Change) -> float:
+    """The probability that a body just found is one lost lately, or one not seen now, by place and histogram."""
+    return sum(continuity.parents(born, tracker.unseen(born.number)).values())
+
+
 def _parents(change: Change, tracker: Tracker, continuity: Continuity, recognition: Recognition) -> dict[int, float]:
     """The probability, per body's number, that a body born or found again is that one: itself, one lost lately, or
     one not seen when this one was."""

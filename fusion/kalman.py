@@ -62,3 +62,20 @@ def update(mean: Floats, covariance: Floats, position: Floats, noise: Floats) ->
     keep[:, :, :2] -= gain
     turned = gain.transpose(0, 2, 1)
     return mean, keep @ covariance @ keep.transpose(0, 2, 1) + gain @ noise @ turned
+
+
+def along(mean: Floats, covariance: Floats, sight: Floats) -> tuple[Floats, Floats]:
+    """Bodies (N) against lines of sight (M,2): how fast each recedes along each, and the variance of that: (N,M)."""
+    speed = mean[:, 2:] @ sight.T
+    return speed, np.einsum("mi,nij,mj->nm", sight, covariance[:, 2:, 2:], sight)
+
+
+def update_speed(
+    mean: Floats, covariance: Floats, sight: Floats, speed: Floats, noise: Floats
+) -> tuple[Floats, Floats]:
+    """Bodies (N) each with the speed (N,), variance `noise` (N,), at which it recedes along a line of sight (N,2)."""
+    reach = (covariance[:, :, 2:] @ sight[:, :, None])[:, :, 0]
+    spread = (sight * reach[:, 2:]).sum(axis=1) + noise
+    gain = reach / spread[:, None]
+    mean = mean + gain * (speed - (sight * mean[:, 2:]).sum(axis=1))[:, None]
+    return mean, covariance - gain[:, :, None] * reach[:, None, :]

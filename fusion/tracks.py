@@ -4,31 +4,34 @@ One constant-velocity filter a body; gated Mahalanobis association with appearan
 tracker has one verb, `update(detections)`; what was born, lost and merged is in `changes` until it is taken.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from .association import match
+from . import doppler
+from .association import match, pairing_costs
 from .body_table import BodyTable
 from .changes import Change, Kind
-from .detections import Detections
+from .detections import Detections, Expected
 from .geometry import Floats
-from .kalman import VELOCITY_DECAY_S, begin, innovation, predict, update
-from .looks import CARRIED_S, LOOKS_LIKE, bhattacharyya, exchanged, looks_cost
+from .kalman import VELOCITY_DECAY_S, begin, predict, update
+from .looks import LOOKS_LIKE, bhattacharyya, exchanged
 from .scatter import Scatter
 from .sureness import Sureness, births, doubt
 from .twins import Twins
 
 SECOND_NS = 1_000_000_000
-GATE = 15.0  # of the squared Mahalanobis distance; 13.8 is 99.9 %, the rest is for boxes around half a body
 NEW_BODY_COST = 14.0  # a pairing costlier than this (Mahalanobis2 + log-determinant + looks) is a new body
 LOOSE_COST = 8.0  # in the same units, twice nats: one detection in fifty holds half a body
 LOOKS_MEMORY, RECENT_MEMORY = 0.95, 0.6  # per camera sighting
 ALONE_M = 1.2  # looks are learnt from bodies farther from all others than this: boxes of neighbours mix
 NO_BIRTH_M = 0.45  # a spare detection this near a body seen in the same frame is that body again
-CONFIRM_WEIGHT = 4.0  # of sightings: detections.CAMERA_WEIGHT and RADAR_WEIGHT
+CONFIRM_WEIGHT = 4.0  # of sightings: detections.CAMERA_WEIGHT and radar_view.WEIGHT
+AGAIN_WEIGHT, AGAIN = 2.0, 0.97  # of bodies that are, with that probability, ones lost a moment ago
+EXPECTED_S = 1.5  # a body not seen for longer is anywhere about
 TENTATIVE_S = 0.7  # an unconfirmed body not seen for this long was a false alarm
 WALKING_M_S = 0.35
 COASTING_S, UNSEEN_DECAY_S = 0.5, 0.8  # whoever vanishes from sight has most often stopped
@@ -55,8 +58,9 @@ class Tracker(BodyTable):
         self._scatter = Scatter()
         self._looked_ns: dict[str, int] = {}  # per camera, when it last looked
 
-    def update(self, seen: Detections) -> None:
-        """Move on to the detections' time, give each to its body, begin and end bodies."""
+    def update(self, seen: Detections, again: Callable[[Change], float] = lambda _: 0.0) -> None:
+        """Move on to the detections' time, give each to its body, begin and end bodies. again: the probability that a
+        body just found is one lost a moment ago, or one that is not seen now."""
         self.advance(seen.t_ns)
         share = self._sureness.of(seen.source, seen.score) if seen.sees else np.ones(len(seen))
         covariance = self._scatter.of(seen.source) * seen.covariance
@@ -68,7 +72,7 @@ class Tracker(BodyTable):
         spare = seen.weight > 0
         spare[rows] = False
         self._begin(seen, self._not_twice(seen, np.flatnonzero(spare), bodies))
-        self._confirm(seen.t_ns)
+        self._confirm(again)
         if seen.sees:
             self._sureness.learn(seen.source, seen.score, rows[self.confirmed[bodies]])
         self.untangled = self._untangle(bodies) if seen.histogram is not None else ()
@@ -78,7 +82,7 @@ class Tracker(BodyTable):
         """Give detections to bodies: rows of both. Bodies that are believed choose first, also among what may be a
         misjudged extent of theirs: half a body's box would else nourish a second body behind the first."""
         certain = (seen.position, seen.covariance)
-        costs = self._costs(seen, *certain) + doubts
+        costs = pairing_costs(self, seen, *certain) + doubts
         first = match(np.where(self.confirmed[:, None], costs, np.inf), NEW_BODY_COST)
         self._learn_scatter(seen, *first)
         self._absorb(seen, *certain, *first)
@@ -115,6 +119,13 @@ class Tracker(BodyTable):
         """The cameras that looked within the last two seconds."""
         return tuple(sorted(name for name, when in self._looked_ns.items() if t_ns - when < 2 * SECOND_NS))
 
+    def expected(self) -> Expected:
+        """Where the believed bodies that were seen a moment ago are by now. Of two that may be one person neither:
+        sensors shall tell these apart on their own."""
+        lately: NDArray[np.bool_] = self.confirmed & (self.t_ns - self.seen_ns < EXPECTED_S * SECOND_NS)
+        lately &= ~np.isin(self.number, self._twins.suspected)
+        return Expected(self.mean[lately], self.covariance[lately])
+
     def unseen(self, besides: int) -> list[Change]:
         """The bodies not seen for FOUND_S, other than number `besides`, as if they were lost now."""
         rows = np.flatnonzero(self.confirmed & (self.t_ns - self.seen_ns > FOUND_S * SECOND_NS))
@@ -132,18 +143,10 @@ class Tracker(BodyTable):
         changes, self.changes = self.changes, []
         return changes
 
-    def _costs(self, seen: Detections, position: Floats, covariance: Floats) -> Floats:
-        difference, inverse, log_determinant = innovation(self.mean, self.covariance, position, covariance)
-        distance2 = np.einsum("nmi,nmij,nmj->nm", difference, inverse, difference)
-        cost = distance2 + log_determinant + 4.0  # 4: shifts a good match of usual vagueness to about zero
-        if seen.histogram is not None:
-            cost = cost + self._looks_cost(seen.histogram)
-        return np.where(distance2 < GATE, cost, np.inf)
-
     def _loose_costs(self, seen: Detections, bodies: NDArray[np.intp], rows: NDArray[np.intp]) -> Floats:
         """What is left of bodies and detections, on the suspicion that the sensor misjudged a body's extent."""
         assert seen.loose is not None
-        costs = self._costs(seen, *seen.loose) + LOOSE_COST
+        costs = pairing_costs(self, seen, *seen.loose) + LOOSE_COST
         costs[bodies] = np.inf
         costs[:, rows] = np.inf
         costs[~self.confirmed] = np.inf
@@ -156,10 +159,6 @@ class Tracker(BodyTable):
         apart = seen.position[rows] - self.mean[bodies, :2]
         self._scatter.learn(seen.source, apart, self.covariance[bodies, :2, :2], seen.covariance[rows])
 
-    def _looks_cost(self, histogram: NDArray[np.float32]) -> Floats:
-        carried = self.seen_ns - self.faced_ns > CARRIED_S * SECOND_NS
-        return looks_cost(self.looks, carried, histogram.astype(np.float64))
-
     def _absorb(
         self,
         seen: Detections,
@@ -171,9 +170,8 @@ class Tracker(BodyTable):
         if not len(bodies):
             return
         self._find(seen, position, covariance, bodies, rows)
-        self.mean[bodies], self.covariance[bodies] = update(
-            self.mean[bodies], self.covariance[bodies], position[rows], covariance[rows]
-        )
+        moved = update(self.mean[bodies], self.covariance[bodies], position[rows], covariance[rows])
+        self.mean[bodies], self.covariance[bodies] = doppler.learn(*moved, seen.receding, rows)
         walking = bodies[np.hypot(self.mean[bodies, 2], self.mean[bodies, 3]) > WALKING_M_S]
         self.heading[walking] = np.arctan2(self.mean[walking, 3], self.mean[walking, 2])
         self.seen_ns[bodies] = seen.t_ns
@@ -255,7 +253,8 @@ class Tracker(BodyTable):
         new = BodyTable(len(rows))
         new.number[:] = self._next + np.arange(len(rows))
         self._next += len(rows)
-        new.mean, new.covariance = begin(seen.position[rows], seen.covariance[rows])
+        found = begin(seen.position[rows], seen.covariance[rows])
+        new.mean, new.covariance = doppler.learn(*found, seen.receding, rows)
         new.weight[:] = seen.weight[rows]
         new.born_ns[:] = new.seen_ns[:] = new.faced_ns[:] = seen.t_ns
         if seen.histogram is not None:
@@ -263,11 +262,12 @@ class Tracker(BodyTable):
         new.sources = [{seen.source: seen.t_ns} for _ in rows]
         self.append(new)
 
-    def _confirm(self, t_ns: int) -> None:
-        ready: NDArray[np.bool_] = ~self.confirmed & (self.weight >= CONFIRM_WEIGHT - 1e-9)
-        for row in np.flatnonzero(ready):
-            self.confirmed[row] = True
-            self._report("born", int(row))
+    def _confirm(self, again: Callable[[Change], float]) -> None:
+        """Believe the bodies that were seen often enough; who comes back need not prove to be somebody."""
+        for row in np.flatnonzero(~self.confirmed & (self.weight >= AGAIN_WEIGHT - 1e-9)).tolist():
+            if self.weight[row] >= CONFIRM_WEIGHT - 1e-9 or again(self.change("born", row, self.t_ns)) >= AGAIN:
+                self.confirmed[row] = True
+                self._report("born", row)
 
     def _merge_twins(self, t_ns: int) -> None:
         rows = np.flatnonzero(self.confirmed)

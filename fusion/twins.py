@@ -57,6 +57,11 @@ class Twins:
                 self._near[pair] = since
         return found
 
+    @property
+    def suspected(self) -> list[int]:
+        """The numbers of the bodies that may soon be found to be another one."""
+        return [number for pair in self._near for number in pair]
+
     def state(self) -> dict[str, Any]:
         return {name: [[*pair, when] for pair, when in getattr(self, name).items()] for name in ("_apart", "_near")}
 

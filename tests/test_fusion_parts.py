@@ -8,13 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from whowhere.fusion import state as packing
 from whowhere.fusion.association import match
-from whowhere.fusion.detections import CameraView, RadarView, cluster
+from whowhere.fusion.detections import CameraView
 from whowhere.fusion.evidence.columns import mixed
 from whowhere.fusion.geometry import axes_of, fit_homography, floor_map, radar_to_site, undistorted
 from whowhere.fusion.identities import Answer
 from whowhere.fusion.kalman import begin, predict, update
 from whowhere.fusion.naming import Naming
 from whowhere.fusion.posterior import _exact, _scaled, marginals
+from whowhere.fusion.radar_view import RadarView, grouped
 from whowhere.fusion.wireless import WirelessGrid, expected_dbm
 from whowhere.messages import CameraFrame, RadarFrame
 from whowhere.sitefile import Area, Camera, Fusion, Homography, Pinhole, Pose, Radar, Sniffer
@@ -109,8 +110,8 @@ def test_radar_points_become_bodies_and_lone_points_do_not() -> None:
 
 def test_clusters_are_connected_groups() -> None:
     chain = np.array([[0.0, 0.0], [0.4, 0.0], [0.8, 0.0], [3.0, 0.0], [3.2, 0.0]])
-    assert cluster(chain, 0.5).tolist() == [0, 0, 0, 1, 1]
-    assert cluster(np.zeros((0, 2)), 0.5).tolist() == []
+    assert grouped(chain, 0.5).tolist() == [0, 0, 0, 1, 1]
+    assert grouped(np.zeros((0, 2)), 0.5).tolist() == []
 
 
 def test_matching_never_forces_a_pair() -> None:

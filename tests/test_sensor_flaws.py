@@ -1,8 +1,9 @@
 """What real sensors do to fusion, each as a small case: seen first in the recordings (docs/results)."""
 
 import numpy as np
-from whowhere.fusion.detections import CameraView, RadarView
+from whowhere.fusion.detections import CameraView
 from whowhere.fusion.geometry import floor_map, project
+from whowhere.fusion.radar_view import RadarView
 from whowhere.fusion.reorder import Reorder
 from whowhere.fusion.tracks import Tracker
 from whowhere.messages import CameraFrame, RadarFrame

@@ -1,0 +1,38 @@
+"""What a radar's Dopplers say of bodies: how fast each recedes, so who of two that pass each other is who, and where
+somebody just found is heading. A Doppler is one more coordinate of a sighting (Bar-Shalom, Li and Kirubarajan,
+"Estimation with Applications to Tracking and Navigation", 2001, section 10.3), but one that strays more often:
+limbs swing, and a speed beyond what the chirps can tell comes back as another.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .geometry import Floats
+from .kalman import FIRST_SPEED_SD, along, update_speed
+
+SD_M_S = 0.25  # of the median Doppler of a body's points around the speed of its trunk
+STRAY = 0.05  # the share that say nothing of a body's speed
+GATE = 9.0  # squared, in standard deviations: beyond it a filter learns nothing
+
+
+def cost(mean: Floats, covariance: Floats, sight: Floats, speed: Floats) -> Floats:
+    """What speeds (M,) m/s along lines of sight (M,2) say against each of the bodies (N,4), (N,4,4), beside somebody
+    of whom nothing is known yet: (N,M), twice nats, as the tracker's other costs."""
+    predicted, variance = along(mean, covariance, sight)
+    variance = variance + SD_M_S**2
+    misfit = (speed - predicted) ** 2 / variance + np.log(variance / (FIRST_SPEED_SD**2 + SD_M_S**2))
+    return -2 * np.log((1 - STRAY) * np.exp(-0.5 * misfit) + STRAY)
+
+
+def learn(
+    mean: Floats, covariance: Floats, receding: tuple[Floats, Floats] | None, rows: NDArray[np.intp]
+) -> tuple[Floats, Floats]:
+    """The filters (N,4), (N,4,4) of bodies that a frame's detections `rows` (N,) were given to; receding: of all of its
+    detections the lines of sight (M,2) and speeds (M,), None where the sensor cannot tell."""
+    if receding is None:
+        return mean, covariance
+    sight, speed = receding[0][rows], receding[1][rows]
+    expected = (mean[:, 2:] * sight).sum(axis=1)
+    variance = np.einsum("ni,nij,nj->n", sight, covariance[:, 2:, 2:], sight) + SD_M_S**2
+    strays = (speed - expected) ** 2 / variance > GATE
+    return update_speed(mean, covariance, sight, speed, np.where(strays, np.inf, SD_M_S**2))
