@@ -23,7 +23,7 @@ FADE_PER_S = 0.05  # belief in a lost body fades into "nobody"
 SWAP_M, SWAP_PER_S = 0.6, 0.002  # where looks tell two bodies apart, the tracker itself puts right what it mistook
 MISTAKEN_PER_S = 0.2  # instead, where nothing tells the two apart
 LEAST = 1e-6
-TEMPER = 0.8  # readings err alike for longer than their filters know: published beliefs are that much milder
+TEMPER = 0.9  # what beliefs rest on errs alike for longer than they know: published, they are that much milder
 NEGLIGIBLE = 1e-3
 
 

@@ -197,7 +197,7 @@ def test_the_likelihood_is_the_engines(monkeypatch: pytest.MonkeyPatch):
             nats = engine.hear(0, j, float(reading[j]), (t + 1) * 1_000_000_000, engine.paths(j, known))
             said += float(nats[0] - nats[1])
     belief = matcher.belief[0, 0, 0]
-    assert np.log(belief[1] / belief[2]) == pytest.approx(said, rel=1e-6)
+    assert np.log(belief[1] / belief[2]) == pytest.approx(said / rssi.WORTH, rel=1e-6)
 
 
 def test_the_radio_map_is_the_mean_of_the_densities_over_the_floor():

@@ -29,6 +29,7 @@ BLOCKED_SHARE, BLOCKED_DB, BLOCKED_SD_DB = 0.15, 8.0, 5.0  # a body in the way w
 OUTLIER = np.log(0.01 / 100)  # one reading in a hundred is any of a hundred dB: a power that nobody fits names nobody
 DRIFT_DB2_PER_S = 0.02
 SOONEST_NS = 50_000_000  # of one device at one sniffer, after the last reading used
+WORTH = 0.7  # of what a reading says: errors last longer than the filters know
 CAP_NATS = 4.0  # what one reading may say at most
 STRAYING_DB2 = 25.0  # noise and shadowing together; what `stray` multiplies
 STRAY_AT_FIRST = 0.6
@@ -130,7 +131,7 @@ class RssiEvidence(Columns):
 
     def _trust(self) -> float:
         """How much of what a reading says counts: the more signals stray, the longer they do."""
-        return min(1 / self.stray, 1.0)
+        return WORTH * min(1 / self.stray, 1.0)
 
     def _learn_straying(self, surprise: Floats, belief: Floats) -> None:
         """`stray` follows the normalised squared errors (K,) of the bodies that their owner is believed to be (K,)."""
