@@ -137,8 +137,8 @@ class CameraView:
         for height_m in (0.0, PERSON_HEIGHT_M) if isinstance(self._camera.calibration, Pinhole) else (0.0,):
             pixels = pixels_of(self._camera.calibration, position, height_m)
             with np.errstate(invalid="ignore"):
-                inside = (pixels > EDGE_PX) & (pixels < np.array([width, height]) - EDGE_PX)
-            seen &= inside.all(axis=1)
+                framed = (pixels > EDGE_PX) & (pixels < np.array([width, height]) - EDGE_PX)
+            seen &= framed.all(axis=1)
         return seen
 
     def _foot_points(self, boxes: Floats) -> tuple[Floats, Floats, Floats]:

@@ -1,7 +1,7 @@
 """What a radar's Dopplers say of bodies: how fast each recedes, so who of two that pass each other is who, and where
-somebody just found is heading. A Doppler is one more coordinate of a sighting (Bar-Shalom, Li and Kirubarajan,
-"Estimation with Applications to Tracking and Navigation", 2001, section 10.3), but one that strays more often:
-limbs swing, and a speed beyond what the chirps can tell comes back as another.
+somebody just found is heading. A Doppler is one more coordinate of a sighting, and so one more update of the filter
+(range rate; Bar-Shalom, Li and Kirubarajan, "Estimation with Applications to Tracking and Navigation", 2001), but one
+that strays more often: limbs swing, and a speed beyond what the chirps can tell comes back as another.
 """
 
 import numpy as np

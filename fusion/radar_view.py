@@ -2,8 +2,8 @@
 fast each recedes.
 
 People who walk close together are one group of points. Where bodies are expected in one, its points are shared out
-among them, by place and by Doppler, as group trackers do (Texas Instruments, "Tracking radar targets with multiple
-reflection points", 2018, section 3.4). What becomes of bodies is the tracker's business; nothing here remembers.
+among them, by place and by Doppler, each to the highest bidder, as group trackers do (Texas Instruments, design guide
+TIDUE71, "Group Tracker"). What becomes of bodies is the tracker's business; nothing here remembers.
 """
 
 from typing import NamedTuple
@@ -23,6 +23,7 @@ GROUP_POINTS = 3
 MOVING_M_S = 0.1  # who stands still sways this much; a wall does not
 RANGE_SD_M, ANGLE_SD_RAD = 0.12, np.radians(3.0)
 BODY_DEPTH_M = 0.10  # the radar sees the near surface of a body, this far before its axis
+NOWHERE_M = 1e-6  # nearer than this to the radar's axis nothing has a direction
 HEAD_ROOM_M = 2.4  # points above or below a person are ceiling, floor or ghosts
 REACH_M = 0.6  # a body is expected in a group if one of its points is this near
 LIMBS_SD_M, LIMBS_SD_M_S = 0.3, 0.3  # of a body's points around where it is, and how fast it goes
@@ -68,8 +69,9 @@ class RadarView:
         """Of points (N,3) in the sensor frame, the bodies they are the near side of (N,2), the horizontal directions
         (N,2) from the radar, and the horizontal parts (N,2) of its lines of sight."""
         away = radar_to_site(self._pose, points) - self._origin
-        level = np.maximum(np.hypot(away[:, 0], away[:, 1]), 0.1)
+        level = np.maximum(np.hypot(away[:, 0], away[:, 1]), NOWHERE_M)
         outward = away[:, :2] / level[:, None]
+        outward[level <= NOWHERE_M] = 1.0, 0.0  # right below the radar every direction is as good
         where = self._origin[:2] + away[:, :2] + BODY_DEPTH_M * outward
         return where, outward, away[:, :2] / np.hypot(level, away[:, 2])[:, None]
 

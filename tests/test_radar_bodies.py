@@ -117,6 +117,22 @@ def test_firmware_targets_tell_how_fast_they_recede() -> None:
     assert speed == pytest.approx([-1.0])
 
 
+@pytest.mark.filterwarnings("error")
+def test_absurd_speeds_and_a_target_inside_the_radar_do_no_harm() -> None:
+    rng, view, tracker = np.random.default_rng(9), RadarView(RADAR, AREA), Tracker()
+    for step in range(60):
+        seen = frame(1 + step / 10, [(-0.2, 4.0, 0.0, 0.5), (0.2, 4.0, 0.0, -0.5)], rng)
+        if step > 20:
+            seen.points[:, 3] = (0.0, 3e38, -3e38, 50.0)[step % 4]
+        targets = np.array([[1, 0, 0, 0, 3e38, 3e38, 0, 1, 1.7], [2, 0, 4, 0, -3e38, 3e38, 3e38, 1, 1.7]], "f4")
+        tracked = replace(seen, t_ns=seen.t_ns + 1, targets=targets)
+        for each in (seen, tracked):
+            tracker.advance(each.t_ns)
+            tracker.update(view.detections(each, tracker.expected()))
+        assert np.isfinite(tracker.mean).all()
+        assert (np.linalg.eigvalsh(tracker.covariance) > 0).all()
+
+
 @pytest.mark.parametrize(("probability", "sightings"), [(0.99, 2), (0.9, 4)])
 def test_who_comes_back_is_believed_sooner(probability: float, sightings: int) -> None:
     rng, view, tracker = np.random.default_rng(7), RadarView(RADAR, AREA), Tracker()
