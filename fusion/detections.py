@@ -44,7 +44,8 @@ class Detections(msgspec.Struct, frozen=True, kw_only=True):
     body's extent, as a box around its upper half does; None where it cannot. sees: of places (N,2), which the sensor
     would see a body at, somebody in front aside; None where that cannot be said, as for a radar and who stands still.
     rows (N,): of a camera's boxes, those that these are; None for radars. receding: of a radar's bodies, the horizontal
-    part (N,2) of the unit vector from it to each, and how fast (N,) m/s each recedes along that vector (its Doppler).
+    part (N,2) of the unit vector from it to each, and how fast (N,) m/s each recedes along that vector (its Doppler);
+    fastest: the largest speed in the frame, of any point.
     """
 
     source: str
@@ -58,6 +59,7 @@ class Detections(msgspec.Struct, frozen=True, kw_only=True):
     histogram: NDArray[np.float32] | None = None
     rows: NDArray[np.intp] | None = None
     receding: tuple[Floats, Floats] | None = None
+    fastest: float = np.inf
 
     def __len__(self) -> int:
         return len(self.position)

@@ -4,15 +4,42 @@ somebody just found is heading. A Doppler is one more coordinate of a sighting, 
 that strays more often: limbs swing, and a speed beyond what the chirps can tell comes back as another.
 """
 
+from typing import Any
+
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from .detections import Detections
 from .geometry import Floats
 from .kalman import FIRST_SPEED_SD, along, update_speed
 
 SD_M_S = 0.25  # of the median Doppler of a body's points around the speed of its trunk
 STRAY = 0.05  # the share that say nothing of a body's speed
 GATE = 9.0  # squared, in standard deviations: beyond it a filter learns nothing
+TELLING_M_S = 1.8  # legs of walkers are as fast: a radar that never shows it folds their speeds to others
+
+
+class Telling:
+    """Which radars' Dopplers are speeds. Chirps that are made for range tell few (TI's usual ones +-1 m/s); what is
+    faster is folded back, so that somebody who comes seems to go. No point's Doppler is ever beyond what chirps can
+    tell, so the largest that was ever seen says it, and until it does a radar's Dopplers are not heard."""
+
+    def __init__(self) -> None:
+        self._fastest: dict[str, float] = {}
+
+    def heard(self, seen: Detections) -> Detections:
+        """`seen`, without its Dopplers where they may not be speeds."""
+        if seen.receding is None:
+            return seen
+        self._fastest[seen.source] = fastest = max(self._fastest.get(seen.source, 0.0), seen.fastest)
+        return seen if fastest >= TELLING_M_S else msgspec.structs.replace(seen, receding=None)
+
+    def state(self) -> dict[str, Any]:
+        return dict(self._fastest)
+
+    def load(self, state: dict[str, Any]) -> None:
+        self._fastest = dict(state)
 
 
 def cost(mean: Floats, covariance: Floats, sight: Floats, speed: Floats) -> Floats:

@@ -45,7 +45,7 @@ from .tracks import Tracker
 
 _NO_MODELS = Models()
 SOURCE = "fusion"
-STATE_VERSION = 9  # of what `snapshot` saves; another one is not restored
+STATE_VERSION = 10  # of what `snapshot` saves; another one is not restored
 
 
 class Engine:

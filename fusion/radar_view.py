@@ -63,6 +63,7 @@ class RadarView:
             score=groups.score[kept],
             weight=np.where(groups.moves[kept], WEIGHT, 0.0),
             receding=(sight[kept], groups.speed[kept]),
+            fastest=float(np.abs(frame.points[:, 3]).max(initial=0.0)) if frame.targets is None else np.inf,
         )
 
     def _on_floor(self, points: Floats) -> tuple[Floats, Floats, Floats]:

@@ -56,12 +56,14 @@ class Tracker(BodyTable):
         self._twins = Twins()
         self._sureness = Sureness()
         self._scatter = Scatter()
+        self._telling = doppler.Telling()
         self._looked_ns: dict[str, int] = {}  # per camera, when it last looked
 
     def update(self, seen: Detections, again: Callable[[Change], float] = lambda _: 0.0) -> None:
         """Move on to the detections' time, give each to its body, begin and end bodies. again: the probability that a
         body just found is one lost a moment ago, or one that is not seen now."""
         self.advance(seen.t_ns)
+        seen = self._telling.heard(seen)
         share = self._sureness.of(seen.source, seen.score) if seen.sees else np.ones(len(seen))
         covariance = self._scatter.of(seen.source) * seen.covariance
         seen = msgspec.structs.replace(seen, weight=seen.weight * births(share), covariance=covariance)
@@ -283,6 +285,7 @@ class Tracker(BodyTable):
 
     def state(self) -> dict[str, Any]:
         parts = {"twins": self._twins.state(), "sureness": self._sureness.state(), "scatter": self._scatter.state()}
+        parts["telling"] = self._telling.state()
         plain = {"t_ns": self.t_ns, "gated_out": self.gated_out, "next": self._next, "sources": self.sources}
         plain["looked_ns"] = self._looked_ns
         return {**self.arrays(), **parts, **plain}
@@ -294,6 +297,7 @@ class Tracker(BodyTable):
         tracker._twins.load(state["twins"])
         tracker._sureness.load(state["sureness"])
         tracker._scatter.load(state["scatter"])
+        tracker._telling.load(state["telling"])
         tracker.t_ns, tracker.gated_out, tracker._next = state["t_ns"], state["gated_out"], state["next"]
         tracker._looked_ns = dict(state["looked_ns"])
         return tracker

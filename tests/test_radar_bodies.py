@@ -15,6 +15,7 @@ AREA = Area(x_m=(-5, 5), y_m=(0, 10))
 RADAR = Radar(id="r1", cli_port="x", data_port="x", pose=Pose(position_m=(0.0, 0.0, 1.0), yaw_deg=90.0))  # along y
 POINTS = 12
 CLOSEST_M = 0.3
+ARM_M_S = 2.2
 Walker = tuple[float, float, float, float]  # x, y m and vx, vy m/s
 
 
@@ -25,6 +26,7 @@ def frame(t_s: float, walkers: list[Walker], rng: np.random.Generator) -> RadarF
         place = np.array([x, y, 0.0]) + rng.normal(0, 0.12, (POINTS, 3))
         towards = place / np.linalg.norm(place, axis=1, keepdims=True)
         speed = towards @ np.array([vx, vy, 0.0]) + rng.normal(0, 0.2, POINTS)
+        speed[0] = ARM_M_S
         clouds.append(np.column_stack((place, speed, np.full(POINTS, 20.0))))
     points = np.concatenate(clouds).astype("f4")
     return RadarFrame(source="r1", t_ns=round(t_s * 1e9), points=points, frame_number=round(t_s * 10))
@@ -69,6 +71,20 @@ def test_a_speed_that_no_body_could_have_teaches_nothing() -> None:
     assert np.array_equal(fast, mean)
     assert np.array_equal(spread, covariance)
     assert doppler.learn(mean, covariance, (sight, np.array([0.7])), row)[0][0, 3] < 1.0
+
+
+@pytest.mark.parametrize(("largest_m_s", "is_heard"), [(1.0, False), (2.0, True)])
+def test_a_radar_that_folds_speeds_back_is_not_believed(largest_m_s: float, is_heard: bool) -> None:
+    rng, view, tracker = np.random.default_rng(4), RadarView(RADAR, AREA), Tracker()
+    for step in range(30):
+        seen = frame(1 + step / 10, [(0.0, 2 + 0.13 * step, 0.0, 1.3)], rng)
+        seen.points[:, 3] = (seen.points[:, 3] + largest_m_s) % (2 * largest_m_s) - largest_m_s  # 1.3 shows as -0.7
+        tracker.update(view.detections(seen))
+    assert tracker.number.tolist() == [1]
+    assert tracker.mean[0, 3] == pytest.approx(1.3, abs=0.25)
+    again = Tracker.from_state(tracker.state())
+    again.update(replace(view.detections(frame(4.0, [(0.0, 5.9, 0.0, 1.3)], rng)), fastest=0.0))
+    assert (again.covariance[0, 3, 3] < 0.03) == is_heard  # who is heard once is known to be telling
 
 
 def test_a_speed_is_one_more_coordinate_of_a_measurement() -> None:
