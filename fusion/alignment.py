@@ -84,8 +84,7 @@ def walks(frames: Iterable[RadarFrame], radar: Radar, area: Area) -> list[Walk]:
     view, tracker = RadarView(radar, area), Tracker()
     rows: dict[int, list[tuple[int, Floats]]] = {}
     for frame in frames:
-        tracker.advance(frame.t_ns)
-        tracker.update(view.detections(frame, tracker.expected()))
+        tracker.update(view.detections(frame, tracker.expected(frame.source, frame.t_ns)))
         for row in np.flatnonzero(tracker.confirmed & (tracker.seen_ns == frame.t_ns)):
             rows.setdefault(int(tracker.number[row]), []).append((frame.t_ns, tracker.mean[row].copy()))
     found = []

@@ -66,10 +66,12 @@ class Detections(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Expected(msgspec.Struct, frozen=True):
-    """Bodies that are believed, their filters as predicted to a frame's time: mean (K,4), covariance (K,4,4)."""
+    """Bodies that are believed, their filters as predicted to a frame's time: mean (K,4), covariance (K,4,4). by_speed:
+    the Dopplers of the radar that asks are speeds (doppler.Telling)."""
 
     mean: Floats
     covariance: Floats
+    by_speed: bool = False
 
     def __len__(self) -> int:
         return len(self.mean)

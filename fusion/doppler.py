@@ -28,12 +28,16 @@ class Telling:
     def __init__(self) -> None:
         self._fastest: dict[str, float] = {}
 
+    def tells(self, source: str) -> bool:
+        """Whether this radar's Dopplers are speeds."""
+        return self._fastest.get(source, 0.0) >= TELLING_M_S
+
     def heard(self, seen: Detections) -> Detections:
         """`seen`, without its Dopplers where they may not be speeds."""
         if seen.receding is None:
             return seen
-        self._fastest[seen.source] = fastest = max(self._fastest.get(seen.source, 0.0), seen.fastest)
-        return seen if fastest >= TELLING_M_S else msgspec.structs.replace(seen, receding=None)
+        self._fastest[seen.source] = max(self._fastest.get(seen.source, 0.0), seen.fastest)
+        return seen if self.tells(seen.source) else msgspec.structs.replace(seen, receding=None)
 
     def state(self) -> dict[str, Any]:
         return dict(self._fastest)

@@ -121,8 +121,7 @@ class Engine:
         if detections is None:
             self._count(f"unknown:{frame.source}")
             return
-        self._tracker.advance(frame.t_ns)
-        seen = detections(frame, self._tracker.expected())
+        seen = detections(frame, self._tracker.expected(frame.source, frame.t_ns))
         self._tracker.update(seen, partial(returning, self._tracker, self._continuity))
         self._follow_bodies()
         self._recognition.see(frame, seen, self._tracker)

@@ -19,8 +19,8 @@ from .kalman import along
 
 WEIGHT = 0.4  # beside a camera's 1: a radar's frames come more often and have more ghosts
 GROUP_M = 0.55  # points of one body lie closer than this to one another
-GROUP_POINTS = 3
-MOVING_M_S = 0.1  # who stands still sways this much; a wall does not
+GROUP_POINTS, TARGET_POINTS = 3, 10.0  # least of a group; what a target of the firmware counts as
+MOVING_M_S, ABSURD_M_S = 0.1, 15.0  # who stands still sways this much, a wall does not; nobody goes so fast
 RANGE_SD_M, ANGLE_SD_RAD = 0.12, np.radians(3.0)
 BODY_DEPTH_M = 0.10  # the radar sees the near surface of a body, this far before its axis
 NOWHERE_M = 1e-6  # nearer than this to the radar's axis nothing has a direction
@@ -31,13 +31,12 @@ STRAY_SPEED = 9.0  # squared, in standard deviations: an arm may be as fast as i
 
 
 class Groups(NamedTuple):
-    """What may be bodies: centres (M,3) in the sensor frame, radial speeds (M,) m/s, sizes (M,) in points, scores (M,),
-    and which (M,) move: where the radar does not remove what stands still, walls and pillars are groups too."""
+    """What may be bodies: centres (M,3) in the sensor frame, radial speeds (M,) m/s, sizes (M,) in points, and which
+    (M,) move: where the radar does not remove what stands still, walls and pillars are groups too."""
 
     centres: Floats
     speed: Floats
     size: Floats
-    score: Floats
     moves: NDArray[np.bool_]
 
 
@@ -60,10 +59,10 @@ class RadarView:
             t_ns=frame.t_ns,
             position=where[kept],
             covariance=_polar_covariance(outward, distance, groups.size)[kept],
-            score=groups.score[kept],
+            score=groups.size[kept],
             weight=np.where(groups.moves[kept], WEIGHT, 0.0),
             receding=(sight[kept], groups.speed[kept]),
-            fastest=float(np.abs(frame.points[:, 3]).max(initial=0.0)) if frame.targets is None else np.inf,
+            fastest=_fastest(frame.points[:, 3]) if frame.targets is None else np.inf,
         )
 
     def _on_floor(self, points: Floats) -> tuple[Floats, Floats, Floats]:
@@ -91,7 +90,6 @@ class RadarView:
             centres=np.array([group[:, :3].mean(axis=0) for group in groups]).reshape(-1, 3),
             speed=np.array([np.median(group[:, 3]) for group in groups]),  # limbs swing: the trunk's is in the middle
             size=np.array([float(len(group)) for group in groups]),
-            score=np.array([float(len(group)) for group in groups]),
             moves=np.array([np.abs(group[:, 3]).max() >= MOVING_M_S for group in groups], bool),
         )
 
@@ -103,8 +101,13 @@ def _targets(frame: RadarFrame) -> Groups:
     centres, velocity = targets[:, 1:4], targets[:, 4:7]
     distance = np.maximum(np.linalg.norm(centres, axis=1), 0.1)
     speed = (centres * velocity).sum(axis=1) / distance
-    count = len(targets)
-    return Groups(centres, speed, np.full(count, 10.0), np.maximum(targets[:, 7], 0.1), np.ones(count, bool))
+    return Groups(centres, speed, np.full(len(targets), TARGET_POINTS), np.ones(len(targets), bool))
+
+
+def _fastest(doppler: NDArray[np.float32]) -> float:
+    """The largest speed of points (N,) m/s, but for what only a corrupt frame can hold."""
+    speed = np.abs(doppler)
+    return float(speed.max(initial=0.0, where=speed < ABSURD_M_S))
 
 
 def grouped(points: Floats, reach: float) -> NDArray[np.intp]:
@@ -143,6 +146,8 @@ def _misfit(where: Floats, sight: Floats, speed: Floats, expected: Expected, bod
     spread = covariance[:, :2, :2] + LIMBS_SD_M**2 * np.eye(2)
     apart = where[:, None] - mean[None, :, :2]
     far = np.einsum("nki,kij,nkj->nk", apart, np.linalg.inv(spread), apart) + np.log(np.linalg.det(spread))
+    if not expected.by_speed:
+        return far
     predicted, variance = along(mean, covariance, sight)
     variance = variance.T + LIMBS_SD_M_S**2
     return far + np.minimum((speed[:, None] - predicted.T) ** 2 / variance, STRAY_SPEED) + np.log(variance)

@@ -30,7 +30,7 @@ LOOKS_MEMORY, RECENT_MEMORY = 0.95, 0.6  # per camera sighting
 ALONE_M = 1.2  # looks are learnt from bodies farther from all others than this: boxes of neighbours mix
 NO_BIRTH_M = 0.45  # a spare detection this near a body seen in the same frame is that body again
 CONFIRM_WEIGHT = 4.0  # of sightings: detections.CAMERA_WEIGHT and radar_view.WEIGHT
-AGAIN_WEIGHT, AGAIN = 2.0, 0.97  # of bodies that are, with that probability, ones lost a moment ago
+AGAIN_WEIGHT, AGAIN = 2.0, 0.97  # the same where, with that probability, it is a body lost a moment ago
 EXPECTED_S = 1.5  # a body not seen for longer is anywhere about
 TENTATIVE_S = 0.7  # an unconfirmed body not seen for this long was a false alarm
 WALKING_M_S = 0.35
@@ -121,12 +121,13 @@ class Tracker(BodyTable):
         """The cameras that looked within the last two seconds."""
         return tuple(sorted(name for name, when in self._looked_ns.items() if t_ns - when < 2 * SECOND_NS))
 
-    def expected(self) -> Expected:
-        """Where the believed bodies that were seen a moment ago are by now. Of two that may be one person neither:
-        sensors shall tell these apart on their own."""
+    def expected(self, source: str, t_ns: int) -> Expected:
+        """Move on to `t_ns`, and say to a sensor where the believed bodies that were seen a moment ago are then. Of two
+        that may be one person neither: sensors shall tell these apart on their own."""
+        self.advance(t_ns)
         lately: NDArray[np.bool_] = self.confirmed & (self.t_ns - self.seen_ns < EXPECTED_S * SECOND_NS)
         lately &= ~np.isin(self.number, self._twins.suspected)
-        return Expected(self.mean[lately], self.covariance[lately])
+        return Expected(self.mean[lately], self.covariance[lately], self._telling.tells(source))
 
     def unseen(self, besides: int) -> list[Change]:
         """The bodies not seen for FOUND_S, other than number `besides`, as if they were lost now."""
@@ -284,8 +285,7 @@ class Tracker(BodyTable):
         self.changes.append(self.change(kind, row, self.t_ns, other))
 
     def state(self) -> dict[str, Any]:
-        parts = {"twins": self._twins.state(), "sureness": self._sureness.state(), "scatter": self._scatter.state()}
-        parts["telling"] = self._telling.state()
+        parts = {name: getattr(self, f"_{name}").state() for name in _PARTS}
         plain = {"t_ns": self.t_ns, "gated_out": self.gated_out, "next": self._next, "sources": self.sources}
         plain["looked_ns"] = self._looked_ns
         return {**self.arrays(), **parts, **plain}
@@ -294,10 +294,11 @@ class Tracker(BodyTable):
     def from_state(cls, state: dict[str, Any]) -> "Tracker":
         tracker = cls()
         tracker.load(state)
-        tracker._twins.load(state["twins"])
-        tracker._sureness.load(state["sureness"])
-        tracker._scatter.load(state["scatter"])
-        tracker._telling.load(state["telling"])
+        for name in _PARTS:
+            getattr(tracker, f"_{name}").load(state[name])
         tracker.t_ns, tracker.gated_out, tracker._next = state["t_ns"], state["gated_out"], state["next"]
         tracker._looked_ns = dict(state["looked_ns"])
         return tracker
+
+
+_PARTS = ("twins", "sureness", "scatter", "telling")  # what keeps a state of its own

@@ -41,8 +41,7 @@ def keep_their_numbers(seed: int, with_dopplers: bool) -> bool:
         apart = float(np.hypot(CLOSEST_M, since_s))
         near, far = ((side * 0.15, 4.5 + side * apart, 0.0, side * since_s / apart) for side in (-1, 1))
         seen = frame(1 + step / 10, [near, far], rng)
-        tracker.advance(seen.t_ns)
-        detections = view.detections(seen, tracker.expected() if with_dopplers else NOBODY)
+        detections = view.detections(seen, tracker.expected("r1", seen.t_ns) if with_dopplers else NOBODY)
         tracker.update(detections if with_dopplers else replace(detections, receding=None))
         rows = np.flatnonzero(tracker.confirmed)
         sides.append({int(tracker.number[row]): bool(tracker.mean[row, 1] > 4.5) for row in rows})
@@ -79,8 +78,10 @@ def test_a_radar_that_folds_speeds_back_is_not_believed(largest_m_s: float, is_h
     for step in range(30):
         seen = frame(1 + step / 10, [(0.0, 2 + 0.13 * step, 0.0, 1.3)], rng)
         seen.points[:, 3] = (seen.points[:, 3] + largest_m_s) % (2 * largest_m_s) - largest_m_s  # 1.3 shows as -0.7
+        seen.points[0, 3] = 3e38 if step == 5 else seen.points[0, 3]  # a corrupt frame shows nothing
         tracker.update(view.detections(seen))
     assert tracker.number.tolist() == [1]
+    assert tracker.expected("r1", tracker.t_ns).by_speed == is_heard
     assert tracker.mean[0, 3] == pytest.approx(1.3, abs=0.25)
     again = Tracker.from_state(tracker.state())
     again.update(replace(view.detections(frame(4.0, [(0.0, 5.9, 0.0, 1.3)], rng)), fastest=0.0))
@@ -106,22 +107,24 @@ def test_a_group_is_shared_out_among_those_who_are_expected_in_it() -> None:
     speed, sight = np.array([1.0, 1.1, -0.9, -1.0, 0.0]), np.tile([0.0, 1.0], (5, 1))
     labels = np.array([0, 0, 0, 0, 1])
     mean = np.array([[0.2, 4.0, 0.0, 1.0], [0.2, 4.0, 0.0, -1.0], [3.0, 6.0, 0.0, 0.0]])
-    expected = Expected(mean, np.tile(0.05 * np.eye(4), (3, 1, 1)))
+    expected = Expected(mean, np.tile(0.05 * np.eye(4), (3, 1, 1)), by_speed=True)
     assert shared_out(labels, where, sight, speed, expected).tolist() == [0, 0, 2, 2, 1]
     assert shared_out(labels, where, sight, speed, NOBODY).tolist() == labels.tolist()
     assert labels.tolist() == [0, 0, 0, 0, 1]  # not changed in place
+    mean[:2, 0] = 0.4, 0.0
+    assert shared_out(labels, where, sight, speed, replace(expected, by_speed=False)).tolist() == [2, 2, 0, 0, 1]
 
 
 def test_bodies_that_may_be_one_person_share_nothing() -> None:
     rng, view, tracker = np.random.default_rng(5), RadarView(RADAR, AREA), Tracker()
     for step in range(30):
         tracker.update(view.detections(frame(1 + step / 10, [(0.0, 3 + step / 20, 0.0, 0.5)], rng)))
-    assert len(tracker.expected()) == 1
+    assert len(tracker.expected("r1", tracker.t_ns)) == 1
     twin = Tracker.from_state(tracker.state())
     twin.append(tracker)
     twin.number = np.array([1, 2])
-    twin.update(view.detections(frame(4.0, [(0.0, 4.5, 0.0, 0.5)], rng), twin.expected()))
-    assert len(twin.expected()) == 0
+    twin.update(view.detections(frame(4.0, [(0.0, 4.5, 0.0, 0.5)], rng), twin.expected("r1", 4_000_000_000)))
+    assert len(twin.expected("r1", twin.t_ns)) == 0
 
 
 def test_firmware_targets_tell_how_fast_they_recede() -> None:
@@ -143,8 +146,7 @@ def test_absurd_speeds_and_a_target_inside_the_radar_do_no_harm() -> None:
         targets = np.array([[1, 0, 0, 0, 3e38, 3e38, 0, 1, 1.7], [2, 0, 4, 0, -3e38, 3e38, 3e38, 1, 1.7]], "f4")
         tracked = replace(seen, t_ns=seen.t_ns + 1, targets=targets)
         for each in (seen, tracked):
-            tracker.advance(each.t_ns)
-            tracker.update(view.detections(each, tracker.expected()))
+            tracker.update(view.detections(each, tracker.expected("r1", each.t_ns)))
         assert np.isfinite(tracker.mean).all()
         assert (np.linalg.eigvalsh(tracker.covariance) > 0).all()
 
